@@ -1,0 +1,249 @@
+"""An archive: a store whose keys are those of `layout`. Typed reads and writes, compression, locks.
+
+One rule: whoever reads gets whole files or NotFound; damage is StoreUnavailable, never an empty answer.
+"""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
+
+from staticwado import layout
+from staticwado.dicom.uid import is_uid
+from staticwado.dicomweb.multipart import TAIL, split_one
+from staticwado.dicomweb.resource import Resource, View
+from staticwado.errors import ConfigurationError, NotFound, StoreUnavailable
+from staticwado.layout import StoredAs
+from staticwado.store.local import LocalStore, Staging, Stat
+
+COMPRESSION_LEVEL = 2
+"""isal's level: 1.5 microseconds an instance of a series, twenty times faster than zlib 6."""
+_HEAD = 512
+_DAMAGED: tuple[type[Exception], ...] = (IsalError, zlib.error, EOFError)  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A stored file that exists."""
+
+    stored: StoredAs
+    stat: Stat
+    path: str
+    """Where it lies in the file system."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLocation:
+    """Where the bytes of one frame lie: a stretch of a stored file."""
+
+    located: Located
+    part_type: str
+    """Content-Type of the part: media type and `transfer-syntax` parameter."""
+    offset: int
+    length: int
+
+
+def compress(data: bytes) -> bytes:
+    """gzip without name and time, so that equal data are equal files."""
+    packer = isal_zlib.compressobj(COMPRESSION_LEVEL, isal_zlib.DEFLATED, 31)
+    return bytes(packer.compress(data) + packer.flush())
+
+
+def decompress(data: bytes, name: str) -> bytes:
+    """The bytes of a gzip member. Raises StoreUnavailable, which names the file, if they are damaged."""
+    try:
+        return bytes(isal_zlib.decompress(data, 31))
+    except _DAMAGED as error:
+        raise StoreUnavailable(f"{name} is damaged: {error}") from error
+
+
+class Archive:
+    """Typed access to one archive folder."""
+
+    def __init__(self, root: str, *, create: bool = False) -> None:
+        self.store = LocalStore(root)
+        self._check_marker(create)
+
+    @property
+    def root(self) -> str:
+        return self.store.root
+
+    def _check_marker(self, create: bool) -> None:
+        try:
+            marker = orjson.loads(self.store.read(layout.MARKER))
+        except NotFound:
+            if create:
+                return
+            raise ConfigurationError(f"{self.root} is not an archive: it holds no {layout.MARKER}") from None
+        except orjson.JSONDecodeError as error:
+            raise StoreUnavailable(f"{self.root}/{layout.MARKER} is damaged: {error}") from error
+        version = marker.get("layout") if isinstance(marker, dict) else None
+        if version != layout.VERSION:
+            raise ConfigurationError(
+                f"{self.root} has layout {version!r}; this program reads layout {layout.VERSION}"
+            )
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def locate(self, resource: Resource) -> Located | None:
+        """The stored form of `resource` that exists, or None."""
+        for stored in layout.candidates(resource):
+            stat = self.store.stat(stored.key)
+            if stat is not None:
+                return Located(stored, stat, self.store.path(stored.key))
+        return None
+
+    def read(self, resource: Resource) -> bytes:
+        """The bytes of `resource`, decompressed. Raises NotFound or StoreUnavailable."""
+        for stored in layout.candidates(resource):
+            try:
+                data = self.store.read(stored.key)
+            except NotFound:
+                continue
+            return decompress(data, stored.key) if stored.encoding else data
+        raise NotFound(f"the archive holds no {resource.view.value} of {describe(resource)}")
+
+    def read_json(self, resource: Resource) -> Any:
+        """The parsed JSON of `resource`. Raises NotFound or StoreUnavailable."""
+        try:
+            return orjson.loads(self.read(resource))
+        except orjson.JSONDecodeError as error:
+            raise StoreUnavailable(f"{resource.view.value} of {describe(resource)}: {error}") from error
+
+    def frame(self, instance: Resource, number: int) -> FrameLocation:
+        """Where frame `number` (from 1) of an instance lies. Raises NotFound or StoreUnavailable."""
+        resource = Resource(
+            View.FRAMES, instance.study, instance.series, instance.instance, (number,), rendition=instance.rendition
+        )
+        located = self.locate(resource)
+        if located is None:
+            raise NotFound(f"the archive holds no frame {number} of {describe(instance)}")
+        try:
+            with open(located.path, "rb", buffering=0) as file:
+                part_type, offset, _ = split_one(file.read(_HEAD))
+        except OSError as error:
+            raise StoreUnavailable(f"{located.stored.key} could not be read: {error.strerror}") from error
+        except ValueError as error:
+            raise StoreUnavailable(f"{located.stored.key} is damaged: {error}") from error
+        return FrameLocation(located, part_type, offset, located.stat.size - offset - len(TAIL))
+
+    def exists(self, study: str, series: str, instance: str) -> bool:
+        """Whether an instance exists: whether its metadata does."""
+        key = layout.stored_as(Resource(View.METADATA, study, series, instance)).key
+        return self.store.stat(key) is not None
+
+    def studies(self) -> Iterator[str]:
+        """The UIDs of all study folders, sorted."""
+        yield from (name for name in self.store.names(layout.STUDIES) if is_uid(name))
+
+    def series(self, study: str) -> Iterator[str]:
+        """The UIDs of the series folders of a study, sorted."""
+        for name in self.store.names(f"{layout.folder_of(study)}/series"):
+            if is_uid(name):
+                yield name
+
+    def instance_folders(self, study: str, series: str) -> Iterator[str]:
+        """The UIDs of the instance folders of a series, sorted, whether or not there is an instance in them."""
+        for name in self.store.names(f"{layout.folder_of(study, series)}/instances"):
+            if is_uid(name):
+                yield name
+
+    def instances(self, study: str, series: str) -> Iterator[str]:
+        """The UIDs of the instances of a series that exist (DESIGN law 4), sorted."""
+        for name in self.instance_folders(study, series):
+            if self.exists(study, series, name):
+                yield name
+
+    # -- writing: for ingest alone ------------------------------------------------------------------------------
+
+    def create_marker(self) -> None:
+        """Make the folder an archive, if it is none yet."""
+        if self.store.stat(layout.MARKER) is None:
+            text = orjson.dumps({"layout": layout.VERSION}, option=orjson.OPT_APPEND_NEWLINE)
+            self.store.write(layout.MARKER, text, layout.STAGING)
+
+    def write(self, resource: Resource, data: bytes) -> bool:
+        """Replace `resource` by `data` if that changes it; returns whether it did."""
+        stored = layout.stored_as(resource)
+        body = compress(data) if stored.encoding else data
+        stat = self.store.stat(stored.key)
+        if stat is not None and stat.size == len(body) and self.store.read(stored.key) == body:
+            return False
+        self.store.write(stored.key, body, layout.STAGING)
+        return True
+
+    @contextmanager
+    def batch(self) -> Iterator["WriteBatch"]:
+        """Several writes that become visible together, after one sync."""
+        staging = self.staging()
+        try:
+            yield WriteBatch(self, staging)
+        finally:
+            staging.close()
+
+    def remove(self, resource: Resource) -> None:
+        """Remove the stored form of `resource`, if there is one."""
+        self.store.remove(layout.stored_as(resource).key)
+
+    def staging(self) -> Staging:
+        """A private folder for files that are to be published."""
+        return self.store.staging(layout.STAGING)
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
+        """The lock of a study, or of the whole-archive index (`studies`), across processes."""
+        return self.store.lock(f"{layout.LOCKS}/{name}")
+
+    def mark_pending(self, study: str) -> None:
+        """Note that the summaries of a study are owed, before the study is first written to."""
+        self.store.touch(f"{layout.PENDING}/{study}")
+
+    def clear_pending(self, study: str) -> None:
+        self.store.remove(f"{layout.PENDING}/{study}")
+
+    def pending(self) -> list[str]:
+        """Studies whose summaries are owed, sorted."""
+        return [name for name in self.store.names(layout.PENDING) if is_uid(name)]
+
+
+class WriteBatch:
+    """Resources to be written: staged as they come, visible when published."""
+
+    def __init__(self, archive: Archive, staging: Staging) -> None:
+        self._archive = archive
+        self._staging = staging
+        self._staged: list[tuple[str, str]] = []
+
+    def add(self, resource: Resource, data: bytes) -> None:
+        """Stage `data` for `resource`, unless that is what it holds already."""
+        stored = layout.stored_as(resource)
+        body = compress(data) if stored.encoding else data
+        store = self._archive.store
+        stat = store.stat(stored.key)
+        if stat is not None and stat.size == len(body) and store.read(stored.key) == body:
+            return
+        name = str(len(self._staged))
+        self._staging.write(name, [body])
+        self._staged.append((name, stored.key))
+
+    def publish(self) -> None:
+        """Sync what was staged and rename each file into its place."""
+        if self._staged:
+            self._archive.store.sync()
+        for name, key in self._staged:
+            self._staging.publish_file(name, key)
+        self._staged = []
+
+
+def describe(resource: Resource) -> str:
+    """`resource` in words for a message."""
+    words = []
+    for name in ("study", "series", "instance"):
+        uid = getattr(resource, name)
+        if uid is not None:
+            words.append(f"{name} {uid}")
+    return ", ".join(words) or "the archive"

@@ -1,0 +1,194 @@
+"""Content negotiation: what a client accepts, against what can be offered (PS3.18 8.7, RFC 9110 12.5).
+
+One rule: an entry that cannot be understood is left out, and is never an error (RFC 9110 12.5.1).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from staticwado.errors import NotAcceptable
+
+MULTIPART = "multipart/related"
+ANY = "*/*"
+_ALIASES = {
+    "image/x-jls": "image/jls",
+    "image/x-dicom-rle": "image/dicom-rle",
+    "image/x-dicom+rle": "image/dicom-rle",
+    "image/jpg": "image/jpeg",
+    "application/dicom json": "application/dicom+json",  # a `+` in a query string that was read as a space
+    "application/dicom xml": "application/dicom+xml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRange:
+    """One entry of an Accept header."""
+
+    media_type: str
+    """In lower case; may be `*/*` or end in `/*`."""
+    part_type: str | None = None
+    """The `type` parameter: the media type of the parts of a multipart."""
+    transfer_syntax: str | None = None
+    """A UID, or `*` for any."""
+    quality: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One form in which a resource can be answered."""
+
+    media_type: str
+    """Of the body; of the parts if it is a multipart."""
+    multipart: bool = False
+    transfer_syntax: str | None = None
+    also: tuple[str, ...] = ()
+    """Other media types by which the same may be asked for."""
+
+    def __str__(self) -> str:
+        syntax = f"; transfer-syntax={self.transfer_syntax}" if self.transfer_syntax else ""
+        return (
+            f'{MULTIPART}; type="{self.media_type}"{syntax}' if self.multipart else self.media_type + syntax
+        )
+
+
+def _split(text: str, separator: str) -> Iterator[str]:
+    """Pieces of `text` between separators outside double quotes, stripped; empty pieces are left out."""
+    start, quoted, escaped = 0, False, False
+    for position, letter in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted and letter == "\\":
+            escaped = True
+        elif letter == '"':
+            quoted = not quoted
+        elif letter == separator and not quoted:
+            if piece := text[start:position].strip():
+                yield piece
+            start = position + 1
+    if piece := text[start:].strip():
+        yield piece
+
+
+def _unquote(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        return value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    return value
+
+
+def _parameters(pieces: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for piece in pieces:
+        name, _, value = piece.partition("=")
+        found.setdefault(name.strip().lower(), _unquote(value.strip()))
+    return found
+
+
+def _quality(text: str | None) -> float | None:
+    """A q-value (RFC 9110 12.4.2), or None if it is none."""
+    if text is None:
+        return 1.0
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
+
+
+def _is_media_type(text: str) -> bool:
+    kind, _, subtype = text.partition("/")
+    return (
+        bool(kind and subtype) and "/" not in subtype and " " not in text and (kind != "*" or subtype == "*")
+    )
+
+
+def _named(text: str) -> str:
+    name = text.strip().lower()
+    return _ALIASES.get(name, name)
+
+
+def parse_accept(text: str | None) -> tuple[MediaRange, ...]:
+    """The entries of an Accept header that can be understood, as they stand; no header means anything.
+
+    `type` may be quoted or not, and parameters may come in any order (PS3.18 8.7.3.5).
+    """
+    if text is None or not text.strip():
+        return (MediaRange(ANY),)
+    ranges = []
+    for entry in _split(text, ","):
+        name, *rest = _split(entry, ";")
+        media_type, parameters = _named(name), _parameters(rest)
+        quality = _quality(parameters.get("q"))
+        if not _is_media_type(media_type) or quality is None:
+            continue
+        part_type = parameters.get("type")
+        ranges.append(
+            MediaRange(
+                media_type,
+                _named(part_type) if part_type else None,
+                parameters.get("transfer-syntax") or None,
+                quality,
+            )
+        )
+    return tuple(ranges)
+
+
+def _covers(pattern: str, offer: Offer) -> int:
+    """How closely `pattern` names the offer's media type: 0 not, 1 `*/*`, 2 `image/*`, 3 itself."""
+    names = (offer.media_type, *offer.also)
+    if pattern in names:
+        return 3
+    if pattern == ANY:
+        return 1
+    kind, _, subtype = pattern.partition("/")
+    return 2 if subtype == "*" and any(name.startswith(f"{kind}/") for name in names) else 0
+
+
+def _fit(wanted: MediaRange, offer: Offer) -> int:
+    """How closely an entry names an offer: 0 not at all; the most specific entry decides (RFC 9110 12.5.1)."""
+    if wanted.transfer_syntax not in (None, "*", offer.transfer_syntax):
+        return 0
+    exact = 1 if wanted.transfer_syntax in (None, "*") else 2
+    if not offer.multipart:
+        closeness = _covers(wanted.media_type, offer)
+        return closeness * 10 + exact if closeness else 0
+    if wanted.media_type == ANY:
+        return 10 + exact
+    if wanted.media_type not in (MULTIPART, "multipart/*"):
+        return 0
+    closeness = _covers(wanted.part_type or ANY, offer)
+    return closeness * 100 + exact if closeness else 0
+
+
+def choose(ranges: Sequence[MediaRange], offers: Sequence[Offer]) -> Offer:
+    """The offer that the client likes best; of equals, the first.
+
+    Raises NotAcceptable, which lists the offers (PS3.18 8.7.8.1).
+    """
+    best, best_quality = None, 0.0
+    for offer in offers:
+        fits = [(fit, wanted.quality) for wanted in ranges if (fit := _fit(wanted, offer))]
+        if not fits:
+            continue
+        closest = max(fit for fit, _ in fits)
+        quality = max(quality for fit, quality in fits if fit == closest)
+        if quality > best_quality:
+            best, best_quality = offer, quality
+    if best is None:
+        raise NotAcceptable("nothing on offer fits Accept; on offer: " + ", ".join(map(str, offers)))
+    return best
+
+
+def accepts_gzip(text: str | None) -> bool:
+    """Whether an Accept-Encoding header allows gzip; without one it is not: a bare client cannot read it."""
+    if not text:
+        return False
+    allowed: dict[str, float] = {}
+    for entry in _split(text, ","):
+        name, *rest = _split(entry, ";")
+        quality = _quality(_parameters(rest).get("q"))
+        if quality is not None:
+            allowed.setdefault(name.lower(), quality)
+    for name in ("gzip", "x-gzip", "*"):
+        if name in allowed:
+            return allowed[name] > 0
+    return False

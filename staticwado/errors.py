@@ -1,0 +1,48 @@
+"""Every exception raised on purpose.
+
+One rule: an error here knows no HTTP status, no DIMSE status and no exit code; the edges map them.
+"""
+
+
+class StaticWadoError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class NotDicom(StaticWadoError):
+    """The input is not a DICOM file (PS3.10) and holds no recognisable data set."""
+
+
+class BrokenDicom(StaticWadoError):
+    """The input is DICOM, but is cut short or so malformed that storing it would lose data."""
+
+
+class Unsupported(StaticWadoError):
+    """The input is well-formed, but this program cannot keep or answer it."""
+
+
+class InvalidUid(StaticWadoError):
+    """A UID is missing or is no UID (PS3.5 9.1), so it must not become a path."""
+
+
+class Conflict(StaticWadoError):
+    """The archive holds the same SOP Instance UID with other content."""
+
+
+class NotFound(StaticWadoError):
+    """What was asked for is not in the archive; never used for "could not be read"."""
+
+
+class BadRequest(StaticWadoError):
+    """A request, a path or a parameter that makes no sense; the message names it."""
+
+
+class NotAcceptable(StaticWadoError):
+    """Nothing that can be offered fits what the client accepts (PS3.18 8.7.8)."""
+
+
+class StoreUnavailable(StaticWadoError):
+    """Bytes could not be read or written: no space, no permission, an I/O error, a damaged file."""
+
+
+class ConfigurationError(StaticWadoError):
+    """A configuration file, an environment variable or a flag that cannot be used."""

@@ -1,0 +1,1 @@
+"""The only writer: sources in, an archive and a report out."""

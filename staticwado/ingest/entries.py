@@ -1,0 +1,123 @@
+"""Entries of the study index files: what a search answers for a study, a series, an instance (PS3.18 10.6.3.3).
+
+One rule: an entry follows from the metadata of the instances alone, whatever the order they came in. Where they
+disagree, the value of the one lowest by series and instance UID stands, and a note says so.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from staticwado import layout
+from staticwado.dicomweb import attributes
+from staticwado.dicomweb.resource import Resource, View
+
+Dataset = dict[str, Any]
+_ONLINE: Dataset = {"vr": "CS", "Value": ["ONLINE"]}
+
+
+def first_value(dataset: Dataset, tag: str) -> Any:
+    """The first value of `tag`, None if there is none."""
+    element = dataset.get(tag)
+    values = element.get("Value") if isinstance(element, dict) else None
+    return values[0] if values else None
+
+
+def _number(dataset: Dataset, tag: str) -> float:
+    value = first_value(dataset, tag)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("inf")
+
+
+def instance_order(dataset: Dataset) -> tuple[float, str]:
+    """Instances by number, then UID."""
+    return _number(dataset, "00200013"), str(first_value(dataset, "00080018"))
+
+
+def series_order(entry: Dataset) -> tuple[float, str]:
+    """Series by number, then UID."""
+    return _number(entry, "00200011"), str(first_value(entry, "0020000E"))
+
+
+def sort_studies(entries: Iterable[Dataset]) -> list[Dataset]:
+    """Studies by date and time, latest first, then UID."""
+    by_uid = sorted(entries, key=lambda entry: str(first_value(entry, "0020000D")))
+    return sorted(
+        by_uid,
+        key=lambda entry: (
+            str(first_value(entry, "00080020") or ""),
+            str(first_value(entry, "00080030") or ""),
+        ),
+        reverse=True,
+    )
+
+
+def _finish(entry: Dataset, required: Sequence[str], resource: Resource) -> Dataset:
+    for tag in required:
+        entry.setdefault(tag, {"vr": attributes.VR_OF_REQUIRED[tag]})
+    entry[attributes.INSTANCE_AVAILABILITY] = _ONLINE
+    entry[attributes.RETRIEVE_URL] = {"vr": "UR", "Value": [layout.retrieve_url(resource)]}
+    return dict(sorted(entry.items()))
+
+
+def instance_entry(dataset: Dataset, study: str, series: str, instance: str) -> Dataset:
+    """The entry of one instance."""
+    wanted = (*attributes.INSTANCE_REQUIRED, *attributes.INSTANCE_KNOWN)
+    entry = {tag: dataset[tag] for tag in wanted if tag in dataset}
+    return _finish(entry, attributes.INSTANCE_REQUIRED, Resource(View.PART10, study, series, instance))
+
+
+def _agreed(datasets: Sequence[Dataset], wanted: Iterable[str], what: str, notes: list[str]) -> Dataset:
+    """The attributes `wanted` of `datasets`, which are in the order in which they take precedence."""
+    entry: Dataset = {}
+    for tag in wanted:
+        found = None
+        for dataset in datasets:
+            element = dataset.get(tag)
+            if element is None or element is found:
+                continue
+            if found is None or (_is_empty(found) and not _is_empty(element)):
+                found = element
+            elif element != found and not _is_empty(element):
+                notes.append(f"instances of {what} disagree on {tag[:4]},{tag[4:]}; the first one's value stands")
+                break
+        if found is not None:
+            entry[tag] = found
+    return entry
+
+
+def _is_empty(element: Any) -> bool:
+    return isinstance(element, dict) and len(element) == 1
+
+
+def _by_uid(datasets: Iterable[Dataset]) -> list[Dataset]:
+    return sorted(datasets, key=lambda dataset: str(first_value(dataset, "00080018")))
+
+
+def series_entry(datasets: Sequence[Dataset], study: str, series: str, notes: list[str]) -> Dataset:
+    """The entry of a series from the metadata of its instances."""
+    wanted = (*attributes.SERIES_REQUIRED, *attributes.SERIES_KNOWN)
+    entry = _agreed(_by_uid(datasets), wanted, f"series {series}", notes)
+    entry["00201209"] = {"vr": "IS", "Value": [len(datasets)]}
+    return _finish(entry, attributes.SERIES_REQUIRED, Resource(View.PART10, study, series))
+
+
+def study_entry(
+    by_series: Sequence[tuple[str, Sequence[Dataset]]], study: str, notes: list[str]
+) -> Dataset:
+    """The entry of a study from the metadata of its instances, series by series."""
+    ordered = [dataset for _, datasets in sorted(by_series) for dataset in _by_uid(datasets)]
+    wanted = (*attributes.STUDY_REQUIRED, *attributes.STUDY_KNOWN)
+    entry = _agreed(ordered, wanted, f"study {study}", notes)
+    entry[attributes.MODALITIES_IN_STUDY] = _collected("CS", ordered, "00080060")
+    entry[attributes.SOP_CLASSES_IN_STUDY] = _collected("UI", ordered, "00080016")
+    entry["00201206"] = {"vr": "IS", "Value": [len(by_series)]}
+    entry["00201208"] = {"vr": "IS", "Value": [len(ordered)]}
+    return _finish(entry, attributes.STUDY_REQUIRED, Resource(View.PART10, study))
+
+
+def _collected(vr: str, datasets: Iterable[Dataset], tag: str) -> Dataset:
+    values = {first_value(dataset, tag) for dataset in datasets}
+    known = sorted(str(value) for value in values if value is not None and not isinstance(value, dict))
+    return {"vr": vr, "Value": known} if known else {"vr": vr}

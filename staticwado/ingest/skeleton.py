@@ -1,0 +1,75 @@
+"""The skeleton of an instance: its file's hash, and every byte that is neither frame nor bulkdata (docs/layout.md).
+
+One rule: skeleton, frames and bulkdata together are the file, byte for byte; the skeleton says in which order.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from staticwado.dicom.sources import Span
+from staticwado.errors import StoreUnavailable
+
+VERSION = 1
+
+
+@dataclass(slots=True)
+class Skeleton:
+    """What puts a Part 10 file together again.
+
+    `parts` are, in the order of the file: a number (so many of the raw bytes), `["frames", first, last]` (the whole
+    payloads of these frames, from 1), `["frame", n, offset, length]` (a part of one), or `["bulkdata", address,
+    length]`. A `form` other than `verbatim` says how the bytes differ from the file's.
+    """
+
+    sha256: str
+    size: int
+    parts: list[Any] = field(default_factory=list)
+    raw: bytearray = field(default_factory=bytearray)
+    form: dict[str, int | str] = field(default_factory=dict)
+    """How kept frames differ from the file's bytes: `swap` (bytes a word), `bits` (of a frame)."""
+
+    def add_raw(self, data: bytes | bytearray | memoryview) -> None:
+        """The next bytes of the file are `data`."""
+        if self.parts and isinstance(self.parts[-1], int):
+            self.parts[-1] += len(data)
+        else:
+            self.parts.append(len(data))
+        self.raw += data
+
+    def add_frame(self, number: int) -> None:
+        """The next bytes of the file are those of the whole frame `number`."""
+        last = self.parts[-1] if self.parts else None
+        if isinstance(last, list) and last[0] == "frames" and last[2] == number - 1:
+            last[2] = number
+        else:
+            self.parts.append(["frames", number, number])
+
+    def add_frame_part(self, number: int, part: Span) -> None:
+        """The next bytes of the file are a stretch of frame `number`."""
+        self.parts.append(["frame", number, part.offset, part.length])
+
+    def add_bulkdata(self, address: str, length: int) -> None:
+        """The next bytes of the file are a value kept as bulkdata."""
+        self.parts.append(["bulkdata", address, length])
+
+    def to_bytes(self) -> bytes:
+        head = {"version": VERSION, "sha256": self.sha256, "size": self.size, "parts": self.parts}
+        if self.form:
+            head["form"] = self.form
+        return orjson.dumps(head) + b"\n" + self.raw
+
+
+def parse_skeleton(data: bytes) -> Skeleton:
+    """The skeleton that `to_bytes` wrote. Raises StoreUnavailable."""
+    head, _, raw = data.partition(b"\n")
+    try:
+        found = orjson.loads(head)
+        if found["version"] != VERSION:
+            raise StoreUnavailable(f"a skeleton has version {found['version']!r}")
+        return Skeleton(
+            found["sha256"], found["size"], found["parts"], bytearray(raw), found.get("form", {})
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise StoreUnavailable(f"a skeleton is damaged: {error}") from error

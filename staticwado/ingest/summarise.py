@@ -1,0 +1,210 @@
+"""Making the derived files of studies from their instances: metadata, indexes, the compact form, thumbnails.
+
+One rule: what is written here follows from the instances alone, byte for byte (DESIGN law 7).
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from staticwado import layout
+from staticwado.archive import Archive
+from staticwado.dicom.jsonmodel import join_array
+from staticwado.dicomweb import compact
+from staticwado.dicomweb.jsontext import parse_dataset
+from staticwado.dicomweb.resource import Resource, View
+from staticwado.errors import NotFound, StaticWadoError, StoreUnavailable
+from staticwado.ingest.entries import (
+    first_value,
+    instance_entry,
+    instance_order,
+    series_entry,
+    series_order,
+    sort_studies,
+    study_entry,
+)
+
+Dataset = dict[str, Any]
+COMPACT_VERSION = 1
+
+
+@dataclass(slots=True)
+class _Series:
+    """A series as its instances tell it; instances in order."""
+
+    uid: str
+    instances: list[tuple[str, bytes, Dataset]] = field(default_factory=list)
+    """(UID, object text, parsed)."""
+
+    @property
+    def datasets(self) -> list[Dataset]:
+        return [dataset for _, _, dataset in self.instances]
+
+
+def summarise(archive: Archive, studies: Iterable[str]) -> list[str]:
+    """Make the derived files of `studies` anew; returns notes on instances that disagree.
+
+    All of them become visible after one sync. Studies without instances lose their index files.
+    Raises StoreUnavailable.
+    """
+    notes: list[str] = []
+    with ExitStack() as stack:
+        writer = stack.enter_context(archive.batch())
+        for study in sorted(set(studies)):
+            stack.enter_context(archive.lock(study))
+            for resource, data in _derive(archive, study, notes):
+                if data is None:
+                    archive.remove(resource)
+                else:
+                    writer.add(resource, data)
+        writer.publish()
+    return notes
+
+
+def _derive(archive: Archive, study: str, notes: list[str]) -> Iterator[tuple[Resource, bytes | None]]:
+    """Every derived file of a study: its resource and its bytes, None where it should not exist."""
+    found = [_read_series(archive, study, uid) for uid in archive.series(study)]
+    found = [one for one in found if one.instances]
+    if not found:
+        yield from ((resource, None) for resource in _study_files(study))
+        return
+    by_entry = []
+    for one in found:
+        entry = series_entry(one.datasets, study, one.uid, notes)
+        by_entry.append((series_order(entry), entry, one))
+        yield from _derive_series(archive, study, one)
+    by_entry.sort(key=lambda item: item[0])
+    ordered = [one for _, _, one in by_entry]
+    entry = study_entry([(one.uid, one.datasets) for one in found], study, notes)
+    yield Resource(View.INDEX, study), _dump([entry])
+    yield Resource(View.SERIES, study), _dump([entry for _, entry, _ in by_entry])
+    yield Resource(View.METADATA, study), _join(study, ordered, to_study=True)
+    yield Resource(View.DEDUPLICATED, study), orjson.dumps(compact_form(ordered_rows(ordered)))
+    largest = max(ordered, key=lambda one: len(one.instances))
+    yield Resource(View.THUMBNAIL, study), _thumbnail(archive, study, [largest, *ordered])
+
+
+def _study_files(study: str) -> Iterator[Resource]:
+    for view in (View.INDEX, View.SERIES, View.METADATA, View.DEDUPLICATED, View.THUMBNAIL):
+        yield Resource(view, study)
+
+
+def _read_series(archive: Archive, study: str, uid: str) -> _Series:
+    series = _Series(uid)
+    before: Dataset = {}
+    for instance in archive.instance_folders(study, uid):
+        resource = Resource(View.METADATA, study, uid, instance)
+        try:
+            text = archive.read(resource)[1:-1]
+        except NotFound:
+            continue  # a folder without metadata is no instance (law 4)
+        try:
+            dataset = parse_dataset(text)
+        except orjson.JSONDecodeError as error:
+            raise StoreUnavailable(f"the metadata of instance {instance} are damaged: {error}") from error
+        before = _share(dataset, before)
+        series.instances.append((instance, text, before))
+    series.instances.sort(key=lambda item: instance_order(item[2]))
+    return series
+
+
+def _share(dataset: Dataset, before: Dataset) -> Dataset:
+    """`dataset` with the elements of `before` where they are equal: most of a series is held once."""
+    for tag, element in dataset.items():
+        other = before.get(tag)
+        if other is not None and other == element:
+            dataset[tag] = other
+    return dataset
+
+
+def _derive_series(archive: Archive, study: str, one: _Series) -> Iterator[tuple[Resource, bytes | None]]:
+    entries = [instance_entry(dataset, study, one.uid, uid) for uid, _, dataset in one.instances]
+    yield Resource(View.INSTANCES, study, one.uid), _dump(entries)
+    yield Resource(View.METADATA, study, one.uid), _join(study, [one], to_study=False)
+    yield Resource(View.THUMBNAIL, study, one.uid), _thumbnail(archive, study, [one])
+
+
+def _join(study: str, many: list[_Series], *, to_study: bool) -> bytes:
+    return join_array(
+        layout.rebase(text, Resource(View.METADATA, study, one.uid, uid), to_study=to_study)
+        for one in many
+        for uid, text, _ in one.instances
+    )
+
+
+def _dump(entries: list[Dataset]) -> bytes:
+    return orjson.dumps(entries)
+
+
+def ordered_rows(many: list[_Series]) -> list[list[Dataset]]:
+    """The parsed metadata of each series, for `compact_form`."""
+    return [one.datasets for one in many]
+
+
+def compact_form(series: list[list[Dataset]]) -> dict[str, Any]:
+    """The compact form of a study: one packed table a series, and what all tables share once."""
+    packed = [compact.pack(rows) for rows in series]
+    tables = [table.get("shared", {}) for table in packed]
+    common = {
+        tag: element
+        for tag, element in tables[0].items()
+        if all(table.get(tag) == element for table in tables)
+    }
+    for table in tables:
+        for tag in common:
+            del table[tag]
+    return {"version": COMPACT_VERSION, "shared": common, "series": packed}
+
+
+def expand_compact(form: dict[str, Any]) -> list[Dataset]:
+    """The metadata of all instances of a study, series by series, that `compact_form` was given."""
+    rows = []
+    for table in form["series"]:
+        rows += compact.expand({**table, "shared": {**form["shared"], **table.get("shared", {})}})
+    return rows
+
+
+def _thumbnail(archive: Archive, study: str, many: list[_Series]) -> bytes | None:
+    """The thumbnail of the instance nearest to the middle of the first series that has one."""
+    for one in many:
+        count = len(one.instances)
+        nearest = sorted(range(count), key=lambda index: (abs(2 * index - count + 1), index))
+        for index in nearest:
+            resource = Resource(View.THUMBNAIL, study, one.uid, one.instances[index][0])
+            if archive.locate(resource) is not None:
+                return archive.read(resource)
+    return None
+
+
+def refresh_index(archive: Archive, changed: Iterable[str]) -> None:
+    """Bring the whole-archive index up to date: entries of `changed` studies are read anew."""
+    with archive.lock("studies"):
+        known = _known_entries(archive)
+        for study in changed:
+            known.pop(study, None)
+        entries = []
+        for study in archive.studies():
+            entry = known.get(study) or _entry(archive, study)
+            if entry is not None:
+                entries.append(entry)
+        archive.write(Resource(View.STUDIES), _dump(sort_studies(entries)))
+
+
+def _known_entries(archive: Archive) -> dict[str, Dataset]:
+    """The entries of the whole-archive index by study; none if it is missing or damaged: it is derived."""
+    try:
+        entries = archive.read_json(Resource(View.STUDIES))
+    except StaticWadoError:
+        return {}
+    return {str(first_value(entry, "0020000D")): entry for entry in entries}
+
+
+def _entry(archive: Archive, study: str) -> Dataset | None:
+    try:
+        entries = archive.read_json(Resource(View.INDEX, study))
+    except NotFound:
+        return None
+    return entries[0] if entries else None

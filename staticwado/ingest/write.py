@@ -1,0 +1,313 @@
+"""Putting one batch of instances into the archive.
+
+One rule: everything of an instance lies in a staging folder until its data are on stable storage; then one rename
+makes the whole instance visible (DESIGN laws 4 and 5).
+"""
+
+import hashlib
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import orjson
+
+from staticwado import layout
+from staticwado.archive import Archive, compress
+from staticwado.dicom.frames import NativeFrames, stream_frame
+from staticwado.dicom.jsonmodel import Bulk, join_array
+from staticwado.dicom.sources import ByteSource, Span
+from staticwado.dicom.values import swap_words
+from staticwado.dicomweb import multipart
+from staticwado.dicomweb.resource import Resource, View
+from staticwado.errors import BrokenDicom, Conflict, StaticWadoError, Unsupported
+from staticwado.ingest.convert import Converted, Converter, KeptValue
+from staticwado.ingest.copying import BoundaryGuard, Buffer, FilePass, Piece, hash_source, pieces_of, read_spans
+from staticwado.ingest.skeleton import Skeleton, parse_skeleton
+from staticwado.ingest.source import FileBytes
+from staticwado.store.local import LocalStore
+
+LARGEST_INFLATED = 4 << 30
+"""Bytes that a deflated data set may inflate to."""
+LARGEST_THUMBNAIL_FRAME = 128 << 20
+_CHUNK = 1 << 20
+
+
+@dataclass(slots=True)
+class Staged:
+    """An instance that is written but not yet visible."""
+
+    folder: str
+    converted: Converted
+    sha256: str
+    warnings: tuple[str, ...]
+    bulkdata: tuple[KeptValue, ...]
+
+    @property
+    def uids(self) -> tuple[str, str, str]:
+        return self.converted.study, self.converted.series, self.converted.instance
+
+
+class BatchWriter:
+    """Writes the instances of one batch to a staging folder and publishes them together."""
+
+    def __init__(self, archive: Archive, *, thumbnails: bool, dry_run: bool = False) -> None:
+        self._archive = archive
+        self._dry_run = dry_run
+        self._scratch = ExitStack()
+        store = LocalStore(self._scratch.enter_context(tempfile.TemporaryDirectory())) if dry_run else archive.store
+        self._staging = store.staging(layout.STAGING)
+        self._thumbnails = thumbnails
+        self._buffer = Buffer()
+        self._values: set[str] = set()
+        self._staged: dict[tuple[str, str, str], Staged] = {}
+        self._spools = ExitStack()
+        self._extra: list[KeptValue] = []
+        self.converter = Converter(self.keep_value, self.inflate)
+
+    def close(self) -> None:
+        """Throw away what was not published."""
+        self._spools.close()
+        self._staging.close()
+        self._scratch.close()
+
+    # -- what the converter needs -----------------------------------------------------------------------------------
+
+    def keep_value(self, source: ByteSource, bulk: Bulk) -> str:
+        """Stage a value as bulkdata, in little endian; returns its SHA-256."""
+        digest = hashlib.sha256()
+        for part in self._little_endian(source, bulk):
+            digest.update(part)
+        sha256 = digest.hexdigest()
+        if sha256 not in self._values and not self._dry_run:
+            with self._staging.create(f"value-{sha256}") as file:
+                for part in self._little_endian(source, bulk):
+                    file.write(part)
+            self._values.add(sha256)
+        return sha256
+
+    def _little_endian(self, source: ByteSource, bulk: Bulk) -> Iterator[bytes | memoryview]:
+        for part in read_spans(source, bulk.spans, self._buffer):
+            yield part if bulk.word == 1 else swap_words(part, bulk.word)
+
+    def read_value(self, uri: str) -> bytes:
+        """The bytes of a staged value, by its BulkDataURI in the metadata of an instance."""
+        sha256 = "".join(uri.rpartition(".")[0].split("/")[-2:])
+        with open(self._staging.path(f"value-{sha256}"), "rb") as file:
+            return file.read()
+
+    def inflate(self, source: ByteSource, offset: int) -> ByteSource:
+        """The data set behind `offset`, inflated into a temporary file. Raises BrokenDicom or Unsupported."""
+        spool = self._spools.enter_context(tempfile.TemporaryFile(dir=self._staging.path("")))
+        size = 0
+        for part in inflate_stream(source, offset):
+            size += len(part)
+            if size > LARGEST_INFLATED:
+                raise Unsupported(f"the deflated data set inflates to more than {LARGEST_INFLATED} bytes")
+            spool.write(part)
+        spool.flush()
+        return FileBytes(spool.fileno(), size)
+
+    # -- staging ----------------------------------------------------------------------------------------------------
+
+    def stage(self, file: ByteSource) -> Staged | Converted:
+        """Convert and write one source.
+
+        Returns what was staged, or only what was converted if the archive (or this batch) has the very same file
+        already. Raises Conflict if it has the instance with other content, and what the converter raises.
+        """
+        try:
+            converted = self.converter.convert(file)
+            uids = (converted.study, converted.series, converted.instance)
+            present = self._present(uids)
+            if present is not None:
+                if hash_source(file, self._buffer) == present:
+                    return converted
+                raise Conflict(f"the archive holds SOP Instance UID {converted.instance} with other content")
+            folder = f"instance-{len(self._staged)}"
+            try:
+                staged = self._judge(converted) if self._dry_run else self._write(converted, folder)
+            except BaseException:
+                self._staging.discard(folder)
+                raise
+        finally:
+            self._spools.close()
+        self._staged[uids] = staged
+        return staged
+
+    def _present(self, uids: tuple[str, str, str]) -> str | None:
+        """The hash of the file that the archive, or this batch, has for an instance."""
+        if uids in self._staged:
+            return self._staged[uids].sha256
+        if not self._archive.exists(*uids):
+            return None
+        return parse_skeleton(self._archive.read(Resource(View.SKELETON, *uids))).sha256
+
+    def _judge(self, converted: Converted) -> Staged:
+        """What `_write` would stage, without writing."""
+        return Staged("", converted, hash_source(converted.part10.file, self._buffer), converted.notes, ())
+
+    def _write(self, converted: Converted, folder: str) -> Staged:
+        self._extra = []
+        self._staging.make_folder(folder)
+        skeleton = self._write_frames(converted, folder)
+        self._staging.write(f"{folder}/skeleton.gz", [compress(skeleton.to_bytes())])
+        metadata = converted.dataset.to_json()
+        warnings = list(converted.notes)
+        if self._thumbnails and converted.frames is not None:
+            note = self._write_thumbnail(converted, metadata, folder)
+            if note is not None:
+                warnings.append(note)
+        self._staging.write(f"{folder}/metadata.gz", [compress(join_array([metadata]))])
+        bulkdata = (*converted.bulkdata, *self._extra)
+        return Staged(folder, converted, skeleton.sha256, tuple(warnings), bulkdata)
+
+    # -- frames -----------------------------------------------------------------------------------------------------
+
+    def _write_frames(self, converted: Converted, folder: str) -> Skeleton:
+        """Write every frame; returns the skeleton, which covers the rest of the file."""
+        file, frames = converted.part10.file, converted.frames
+        if frames is not None:
+            self._staging.make_folder(f"{folder}/frames")
+        simple = not converted.part10.deflated and not converted.syntax.frames_deflated
+        trimmed = converted.frame_length is not None
+        pieces = pieces_of(file.size, frames) if simple and not trimmed else None
+        if pieces is not None:
+            return self._pass(converted, folder, pieces)
+        if frames is not None:
+            self._write_each(converted, folder)
+        if isinstance(frames, NativeFrames) and simple:
+            return self._skeleton_around(converted, frames)
+        return self._pass(converted, folder, iter((Piece(Span(0, file.size), None),)))
+
+    def _pass(self, converted: Converted, folder: str, pieces: Iterator[Piece]) -> Skeleton:
+        one = FilePass(converted, self._staging, folder, self._buffer, self.keep_value)
+        skeleton = one.run(pieces)
+        self._extra.extend(one.kept)
+        return skeleton
+
+    def _write_each(self, converted: Converted, folder: str) -> None:
+        """Write frames that are not in the source as they are served: shifted, swapped, inflated or padded."""
+        assert converted.frames is not None
+        head = multipart.head(
+            multipart.content_type(converted.syntax.media_type, converted.syntax.served_uid)
+        )
+        for number in range(1, len(converted.frames) + 1):
+            name = f"{folder}/frames/{layout.frame_name(number, converted.syntax.suffix)}"
+            guard = BoundaryGuard()
+            with self._staging.create(name) as out:
+                out.write(head)
+                for part in self._served(converted, number - 1):
+                    guard.check_bytes(bytes(part))
+                    out.write(part)
+                out.write(multipart.TAIL)
+
+    def _served(self, converted: Converted, index: int) -> Iterator[bytes | memoryview]:
+        source, frames = converted.part10.source, converted.frames
+        assert frames is not None
+        parts: Iterator[bytes | memoryview] = stream_frame(source, frames, index, self._buffer.data)
+        length = converted.frame_length
+        if converted.syntax.frames_deflated:
+            parts = _inflate(parts, length)
+        if length is None:
+            yield from parts
+            return
+        for part in parts:  # what follows the pixels pads the fragment to an even length
+            yield part[:length]
+            length -= min(length, len(part))
+        if length:
+            raise BrokenDicom(f"frame {index + 1} is {length} bytes shorter than its rows and columns need")
+
+    def _skeleton_around(self, converted: Converted, frames: NativeFrames) -> Skeleton:
+        """The skeleton of a file whose native frames are kept shifted or swapped."""
+        file, payload = converted.part10.file, frames.payload
+        before = Piece(Span(0, payload.offset), None)
+        after = Piece(Span(payload.end, file.size - payload.end), None)
+        one = FilePass(converted, self._staging, "", self._buffer, self.keep_value)
+        skeleton = one.run_around(before, len(frames), after)
+        self._extra.extend(one.kept)
+        skeleton.form = {"swap": frames.word_size, "bits": frames.frame_bits}
+        return skeleton
+
+    def _write_thumbnail(self, converted: Converted, metadata: bytes, folder: str) -> str | None:
+        """Write the thumbnail of the middle frame; returns a note if there is none."""
+        from staticwado.dicom.render import thumbnail  # noqa: PLC0415  (numpy and codecs, for images alone)
+
+        frames = converted.frames
+        assert frames is not None
+        number = (len(frames) + 1) // 2
+        if converted.syntax.video:
+            return None
+        if frames.length(number - 1) > LARGEST_THUMBNAIL_FRAME:
+            return "no thumbnail was made: its frame is too large"
+        try:
+            frame = b"".join(bytes(part) for part in self._served(converted, number - 1))
+            image = thumbnail(
+                orjson.loads(metadata), frame, converted.syntax.served_uid, number, self.read_value
+            )
+        except StaticWadoError as error:
+            return f"no thumbnail was made: {error}"
+        except Exception as error:  # a codec's own error: the instance is whole without a thumbnail
+            return f"no thumbnail was made: {type(error).__name__}: {error}"
+        self._staging.write(f"{folder}/thumbnail.jpg", [image])
+        return None
+
+    # -- publishing -------------------------------------------------------------------------------------------------
+
+    def publish(self) -> Iterator[tuple[Staged, StaticWadoError | None, bool]]:
+        """Make every staged instance visible: (what was staged, why it failed, whether it is new)."""
+        staged, self._staged = self._staged, {}
+        if not staged:
+            return
+        for study in sorted({one.converted.study for one in staged.values()}):
+            self._archive.mark_pending(study)
+        self._archive.store.sync()
+        for one in staged.values():
+            try:
+                yield one, None, self._publish(one)
+            except StaticWadoError as error:
+                yield one, error, False
+
+    def _publish(self, one: Staged) -> bool:
+        study, series, instance = one.uids
+        for kept in one.bulkdata:
+            resource = Resource(View.BULKDATA, study, bulkdata=kept.address)
+            self._staging.publish_copy(f"value-{kept.sha256}", layout.stored_as(resource).key)
+        if self._staging.publish_folder(one.folder, layout.folder_of(study, series, instance)):
+            return True
+        present = self._present(one.uids)  # another process was faster
+        if present == one.sha256:
+            return False
+        raise Conflict(f"the archive holds SOP Instance UID {instance} with other content")
+
+
+def inflate_stream(source: ByteSource, offset: int) -> Iterator[bytes]:
+    """The raw deflate stream of `source` from `offset` on, inflated in pieces (PS3.5 A.5). Raises BrokenDicom."""
+    yield from map(bytes, _inflate(_chunks(source, offset), None))
+
+
+def _chunks(source: ByteSource, offset: int) -> Iterator[bytes]:
+    while data := source.read(offset, _CHUNK):
+        yield data
+        offset += len(data)
+
+
+def _inflate(parts: Iterable[bytes | memoryview], length: int | None) -> Iterator[bytes | memoryview]:
+    """Inflate a raw deflate stream piece by piece; not much past `length` bytes."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    size = 0
+    try:
+        for part in parts:
+            data: bytes | memoryview = part
+            while not inflater.eof and len(data):
+                piece = inflater.decompress(data, _CHUNK)
+                data = inflater.unconsumed_tail
+                size += len(piece)
+                yield piece
+                if length is not None and size > length + _CHUNK:
+                    raise BrokenDicom("a deflated frame is longer than its rows and columns need")
+    except zlib.error as error:
+        raise BrokenDicom(f"a deflate stream is damaged: {error}") from error
+    if not inflater.eof:
+        raise BrokenDicom("a deflate stream is cut short")

@@ -1,0 +1,1 @@
+"""The only answerer of queries."""

@@ -1,0 +1,1 @@
+"""Where bytes live. A store knows keys and bytes, and nothing of DICOM or of the layout."""

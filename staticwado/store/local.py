@@ -1,0 +1,295 @@
+"""A store in a folder of a local or mounted file system.
+
+One rule: a key appears with all its bytes or not at all. What is new is written under the staging folder and
+renamed into place; nothing is deleted before it is replaced.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from staticwado.errors import NotFound, StoreUnavailable
+
+_SINGLE_WRITE = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What is known of a stored file without reading it."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+@contextlib.contextmanager
+def _explained(action: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(f"{name} is not in the archive") from error
+    except OSError as error:
+        raise StoreUnavailable(f"{name} could not be {action}: {error.strerror or error}") from error
+
+
+class LocalStore:
+    """Bytes by key, below one folder."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.path.abspath(root)
+
+    def path(self, key: str) -> str:
+        """The file system path of `key`; keys come from `layout` alone, never from outside."""
+        return f"{self.root}/{key}"
+
+    def stat(self, key: str) -> Stat | None:
+        """Size, modification time and inode of `key`; None if it does not exist."""
+        try:
+            found = os.stat(self.path(key))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StoreUnavailable(f"{key} could not be looked at: {error.strerror}") from error
+        return Stat(found.st_size, found.st_mtime_ns, found.st_ino)
+
+    def read(self, key: str) -> bytes:
+        """All bytes of `key`. Raises NotFound or StoreUnavailable."""
+        with _explained("read", key), open(self.path(key), "rb", buffering=0) as file:
+            return file.read()
+
+    def names(self, key: str) -> list[str]:
+        """Names directly below the folder `key`, sorted; empty if there is no such folder."""
+        try:
+            return sorted(os.listdir(self.path(key)))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise StoreUnavailable(f"{key} could not be listed: {error.strerror}") from error
+
+    def write(self, key: str, data: bytes, staging: str) -> None:
+        """Put `data` under `key` at once, by a rename from the folder `staging` (a key).
+
+        The file's data are synced first, so that a power cut leaves the old bytes or the new ones.
+        """
+        temporary = self.path(f"{staging}/{uuid.uuid4().hex}")
+        with _explained("written", key):
+            os.makedirs(os.path.dirname(temporary), exist_ok=True)
+            try:
+                self._write_synced(temporary, data)
+                self._rename(temporary, self.path(key))
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+
+    @staticmethod
+    def _write_synced(path: str, data: bytes) -> None:
+        with open(path, "xb", buffering=0) as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view[:_SINGLE_WRITE]) :]
+            os.fsync(file.fileno())
+
+    @staticmethod
+    def _rename(source: str, target: str) -> None:
+        try:
+            os.replace(source, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.replace(source, target)
+
+    def touch(self, key: str) -> None:
+        """Make an empty file `key`, if there is none."""
+        with _explained("written", key):
+            path = self.path(key)
+            if not os.path.exists(path):
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+
+    def remove(self, key: str) -> None:
+        """Remove the file `key`; it is no error if it is gone."""
+        try:
+            os.unlink(self.path(key))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreUnavailable(f"{key} could not be removed: {error.strerror}") from error
+
+    def free_bytes(self) -> int:
+        """How many bytes can still be written, by what the file system says."""
+        folder = Path(self.root)
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
+    def sync(self) -> None:
+        """Return when everything written to this file system so far is on stable storage."""
+        with _explained("synced", "the archive"):
+            _sync_file_system(self.root)
+
+    @contextlib.contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Hold the lock file `key`, across processes, until the block ends."""
+        with _explained("locked", key):
+            path = self.path(key)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)  # closing gives the lock back
+
+    def staging(self, folder: str) -> "Staging":
+        """A new private folder below the folder `folder` (a key), on the same file system as all keys."""
+        return Staging(self, f"{folder}/{os.getpid()}-{uuid.uuid4().hex}")
+
+
+class _WholeWrites(FileIO):
+    """An unbuffered file whose `write` writes all it is given."""
+
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data).cast("B")
+        size = len(view)
+        with _explained("written", os.path.basename(str(self.name))):
+            while view:
+                view = view[super().write(view[:_SINGLE_WRITE]) :]
+        return size
+
+
+class Staging:
+    """Files being written that no reader can see yet; `publish_*` makes them visible by one rename each."""
+
+    def __init__(self, store: LocalStore, key: str) -> None:
+        self._store = store
+        self._path = store.path(key)
+        with _explained("written", key):
+            os.makedirs(self._path)
+
+    def path(self, name: str) -> str:
+        return f"{self._path}/{name}"
+
+    def make_folder(self, name: str) -> None:
+        with _explained("written", name):
+            os.mkdir(f"{self._path}/{name}")
+
+    def write(self, name: str, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
+        """Write the file `name` from `buffers`, in one system call where they fit."""
+        with _explained("written", name):
+            descriptor = os.open(f"{self._path}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            try:
+                _write_all(descriptor, buffers)
+            finally:
+                os.close(descriptor)
+
+    def create(self, name: str) -> FileIO:
+        """Open the new file `name` for writing, unbuffered."""
+        with _explained("written", name):
+            return _WholeWrites(f"{self._path}/{name}", "wb")
+
+    def publish_copy(self, name: str, key: str) -> None:
+        """Give `key` the bytes of the file `name`, which stays; nothing happens if `key` exists.
+
+        The keys of this method are content addresses, so what exists is equal.
+        """
+        source, target = f"{self._path}/{name}", self._store.path(key)
+        if os.path.exists(target):
+            return
+        with _explained("written", key):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            try:
+                os.link(source, target)
+            except FileExistsError:
+                return
+            except OSError:  # a file system without hard links
+                temporary = f"{source}-copy"
+                shutil.copyfile(source, temporary)
+                os.replace(temporary, target)
+
+    def publish_folder(self, name: str, key: str) -> bool:
+        """Give the folder `name` its place `key`; False, and nothing changed, if that place is taken."""
+        source, target = f"{self._path}/{name}", self._store.path(key)
+        with _explained("written", key):
+            try:
+                os.rename(source, target)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                return self._rename_folder(source, target)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    return False
+                raise
+        return True
+
+    @staticmethod
+    def _rename_folder(source: str, target: str) -> bool:
+        try:
+            os.rename(source, target)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                return False
+            raise
+        return True
+
+    def publish_file(self, name: str, key: str) -> None:
+        """Give the file `name` its place `key`, replacing what is there."""
+        with _explained("written", key):
+            self._store._rename(f"{self._path}/{name}", self._store.path(key))
+
+    def discard(self, name: str) -> None:
+        """Remove the file or folder `name`, if it is still here."""
+        path = f"{self._path}/{name}"
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+    def close(self) -> None:
+        """Remove the staging folder and whatever is left in it."""
+        shutil.rmtree(self._path, ignore_errors=True)
+
+
+def _write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
+    total = sum(len(buffer) for buffer in buffers)
+    written = os.writev(descriptor, buffers) if total else 0
+    if written == total:
+        return
+    for buffer in buffers:  # a short write: go on from where it ended
+        view = memoryview(buffer)
+        if written >= len(view):
+            written -= len(view)
+            continue
+        view = view[written:]
+        written = 0
+        while view:
+            view = view[os.write(descriptor, view[:_SINGLE_WRITE]) :]
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        import fcntl  # noqa: PLC0415  (POSIX only)
+    except ImportError:
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _sync_file_system(root: str) -> None:
+    """Sync the one file system that holds `root` (Linux), or all of them."""
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        function = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if function is None:
+            os.sync()
+        elif function(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), "syncfs failed")
+    finally:
+        os.close(descriptor)

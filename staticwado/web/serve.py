@@ -1,0 +1,150 @@
+"""Listening: sockets, TLS, and an orderly end.
+
+One rule: a busy port, a bad certificate or a missing archive is said before anything is served.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from staticwado.archive import Archive
+from staticwado.errors import ConfigurationError
+from staticwado.web.app import Service
+from staticwado.web.metrics import Metrics
+from staticwado.web.options import ServerOptions
+
+DRAIN = 20.0
+"""Seconds that answers under way get to finish when the server is told to stop."""
+_BACKLOG = 1024
+
+
+def make_server(archive: Archive, options: ServerOptions, metrics: Metrics | None = None) -> web.Server:
+    """The server of one process; must be called in a running event loop."""
+    service = Service(archive, options, metrics or Metrics())
+    access_log = logging.getLogger("staticwado.access") if options.access_log else None
+    return web.Server(service.handle, access_log=access_log)
+
+
+def listen(options: ServerOptions) -> list[socket.socket]:
+    """Listening sockets, one a worker. Raises ConfigurationError if the address cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise ConfigurationError(f"host {options.host} cannot be found: {error.strerror}") from error
+    # A first socket that shares its port with nobody finds out whether another server is there.
+    first = _bound(family, kind, protocol, address, options, share=False)
+    if options.workers == 1:
+        first.listen(_BACKLOG)
+        return [first]
+    if not hasattr(socket, "SO_REUSEPORT") or not hasattr(os, "fork"):
+        first.close()
+        raise ConfigurationError("this system cannot serve with several workers")
+    address = (address[0], first.getsockname()[1], *address[2:])
+    first.close()
+    sockets = [_bound(family, kind, protocol, address, options, share=True) for _ in range(options.workers)]
+    for each in sockets:
+        each.listen(_BACKLOG)
+    return sockets
+
+
+def _bound(
+    family: int, kind: int, protocol: int, address: tuple[object, ...], options: ServerOptions, *, share: bool
+) -> socket.socket:
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind(address)
+    except OSError as error:
+        made.close()
+        place = f"{options.host}:{options.port}"
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigurationError(
+                f"{place} is in use by another program; choose another --port"
+            ) from error
+        raise ConfigurationError(f"{place} cannot be listened on: {error.strerror}") from error
+    made.setblocking(False)
+    return made
+
+
+def tls_context(options: ServerOptions) -> ssl.SSLContext | None:
+    """The TLS settings, or None to serve plain HTTP. Raises ConfigurationError."""
+    if options.tls_cert is None or options.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(options.tls_cert, options.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"{options.tls_cert} and {options.tls_key} make no certificate: {error.strerror or error}"
+        ) from error
+    return context
+
+
+def url_of(options: ServerOptions, port: int) -> str:
+    """The address to show to people."""
+    if options.public_url is not None:
+        return options.public_url.rstrip("/") + "/"
+    scheme = "https" if options.tls_cert is not None else "http"
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    host = {"0.0.0.0": "localhost", "[::]": "localhost"}.get(host, host)  # noqa: S104
+    return f"{scheme}://{host}:{port}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A server that holds its sockets and has yet to answer."""
+
+    archive: Archive
+    options: ServerOptions
+    sockets: list[socket.socket]
+    tls: ssl.SSLContext | None
+    metrics: Metrics
+
+    @property
+    def url(self) -> str:
+        """Its address, for people."""
+        return url_of(self.options, self.sockets[0].getsockname()[1])
+
+
+def open_server(options: ServerOptions) -> Listening:
+    """Take everything that serving needs. Raises ConfigurationError, which says what cannot be had."""
+    archive = Archive(str(options.dir))
+    tls = tls_context(options)
+    sockets = listen(options)
+    return Listening(archive, options, sockets, tls, Metrics(len(sockets)))
+
+
+def serve(server: Listening, row: int = 0, ready: Callable[[], None] = lambda: None) -> None:
+    """Answer on socket `row` until SIGTERM or SIGINT; `ready` is called once requests are answered."""
+    server.metrics.use_row(row)
+    asyncio.run(_serve(server, row, ready))
+
+
+async def _serve(server: Listening, row: int, ready: Callable[[], None]) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stopped.set)
+    handler = make_server(server.archive, server.options, server.metrics)
+    runner = web.ServerRunner(handler, shutdown_timeout=DRAIN)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, server.sockets[row], ssl_context=server.tls).start()
+        ready()
+        await stopped.wait()
+    finally:
+        await runner.cleanup()

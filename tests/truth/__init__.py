@@ -1,0 +1,1 @@
+"""What the product's output must be, found without the product's own code (and never imported by it)."""
