@@ -3,6 +3,7 @@
 One rule: whoever reads gets whole files or NotFound; damage is StoreUnavailable, never an empty answer.
 """
 
+import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -88,7 +89,7 @@ class Archive:
                 f"{self.root} has layout {version!r}; this program reads layout {layout.VERSION}"
             )
 
-    # -- reading ------------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     def locate(self, resource: Resource) -> Located | None:
         """The stored form of `resource` that exists, or None."""
@@ -118,7 +119,12 @@ class Archive:
     def frame(self, instance: Resource, number: int) -> FrameLocation:
         """Where frame `number` (from 1) of an instance lies. Raises NotFound or StoreUnavailable."""
         resource = Resource(
-            View.FRAMES, instance.study, instance.series, instance.instance, (number,), rendition=instance.rendition
+            View.FRAMES,
+            instance.study,
+            instance.series,
+            instance.instance,
+            (number,),
+            rendition=instance.rendition,
         )
         located = self.locate(resource)
         if located is None:
@@ -148,7 +154,9 @@ class Archive:
                 yield name
 
     def instance_folders(self, study: str, series: str) -> Iterator[str]:
-        """The UIDs of the instance folders of a series, sorted, whether or not there is an instance in them."""
+        """The UIDs of the instance folders of a series, sorted, whether or not there is an instance in
+        them.
+        """
         for name in self.store.names(f"{layout.folder_of(study, series)}/instances"):
             if is_uid(name):
                 yield name
@@ -159,7 +167,7 @@ class Archive:
             if self.exists(study, series, name):
                 yield name
 
-    # -- writing: for ingest alone ------------------------------------------------------------------------------
+    # -- writing: for ingest alone ---------------------------------------------------------------------------
 
     def create_marker(self) -> None:
         """Make the folder an archive, if it is none yet."""
@@ -194,16 +202,33 @@ class Archive:
         """A private folder for files that are to be published."""
         return self.store.staging(layout.STAGING)
 
-    def lock(self, name: str) -> AbstractContextManager[None]:
-        """The lock of a study, or of the whole-archive index (`studies`), across processes."""
-        return self.store.lock(f"{layout.LOCKS}/{name}")
+    def clear_staging(self) -> None:
+        """Remove what dead processes were writing."""
+        self.store.clear_staging(layout.STAGING)
+
+    def lock(self, name: str, *, shared: bool = False) -> AbstractContextManager[None]:
+        """The lock of a study, or of the whole-archive index (`studies`), across processes.
+
+        Who puts instances into a study shares it; who summarises the study has it alone.
+        """
+        return self.store.lock(f"{layout.LOCKS}/{name}", shared=shared)
 
     def mark_pending(self, study: str) -> None:
-        """Note that the summaries of a study are owed, before the study is first written to."""
-        self.store.touch(f"{layout.PENDING}/{study}")
+        """Note that the summaries of a study are owed, before the study is written to; under its lock."""
+        self.store.note(f"{layout.PENDING}/{study}", uuid.uuid4().hex)
 
-    def clear_pending(self, study: str) -> None:
-        self.store.remove(f"{layout.PENDING}/{study}")
+    def pending_mark(self, study: str) -> str:
+        """What tells this mark of a study from the next one; empty if there is none."""
+        try:
+            return self.store.read(f"{layout.PENDING}/{study}").decode("latin-1")
+        except NotFound:
+            return ""
+
+    def clear_pending(self, study: str, mark: str) -> None:
+        """Remove the mark of a study, unless it was marked again since `mark` was read."""
+        with self.lock(study):
+            if self.pending_mark(study) == mark:
+                self.store.remove(f"{layout.PENDING}/{study}")
 
     def pending(self) -> list[str]:
         """Studies whose summaries are owed, sorted."""
@@ -229,6 +254,17 @@ class WriteBatch:
         name = str(len(self._staged))
         self._staging.write(name, [body])
         self._staged.append((name, stored.key))
+
+    @property
+    def staged(self) -> int:
+        """How many resources are staged."""
+        return len(self._staged)
+
+    def drop(self, after: int) -> None:
+        """Forget what was staged after the first `after` resources."""
+        for name, _ in self._staged[after:]:
+            self._staging.discard(name)
+        del self._staged[after:]
 
     def publish(self) -> None:
         """Sync what was staged and rename each file into its place."""

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from urllib.parse import quote
 
 from staticwado.errors import StoreUnavailable
 
@@ -18,23 +19,44 @@ CREATE TABLE IF NOT EXISTS source (
 ) WITHOUT ROWID
 """
 
+_FIND = "SELECT size, mtime, inode, study, series, instance FROM source WHERE path = ?"
+
+
+def _key(path: str) -> str | bytes:
+    """`path` as the database can hold it: names that are no UTF-8 are kept as bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
 
 class Ledger:
     """Which source files are in the archive, so that a second run need not read them."""
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._database: sqlite3.Connection | None = None
 
-    def load(self) -> dict[str, tuple[Stamp, Uids]]:
-        """Every known source file: path -> its stamp and what it holds. A damaged ledger is an empty one."""
-        if not os.path.exists(self._path):
-            return {}
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def find(self, path: str) -> tuple[Stamp, Uids] | None:
+        """The stamp of a source file when it was taken in, and what it held. A damaged ledger knows
+        nothing.
+        """
         try:
-            with closing(sqlite3.connect(self._path, timeout=60)) as database:
-                rows = database.execute("SELECT path, size, mtime, inode, study, series, instance FROM source")
-                return {row[0]: (row[1:4], row[4:7]) for row in rows}
+            if self._database is None:
+                if not os.path.exists(self._path):
+                    return None
+                uri = f"file:{quote(os.fsencode(self._path))}?mode=ro"
+                self._database = sqlite3.connect(uri, uri=True, timeout=60)
+            row = self._database.execute(_FIND, (_key(path),)).fetchone()
         except sqlite3.DatabaseError:
-            return {}
+            return None
+        return None if row is None else (row[0:3], row[3:6])
 
     def record(self, rows: Iterable[tuple[str, Stamp, Uids]]) -> None:
         """Note source files whose instances are durably in the archive. Raises StoreUnavailable."""
@@ -43,7 +65,7 @@ class Ledger:
             return
         try:
             self._record(rows)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             raise StoreUnavailable(f"the ledger of source files could not be written: {error}") from error
         except sqlite3.DatabaseError:
             os.unlink(self._path)  # damaged: it holds nothing that is not in the archive
@@ -55,5 +77,5 @@ class Ledger:
             database.execute(_SCHEMA)
             database.executemany(
                 "INSERT OR REPLACE INTO source VALUES (?, ?, ?, ?, ?, ?, ?)",
-                ((path, *stamp, *uids) for path, stamp, uids in rows),
+                ((_key(path), *stamp, *uids) for path, stamp, uids in rows),
             )

@@ -1,7 +1,7 @@
 """The one table of places: what an archive's tree looks like, version 1 (docs/layout.md).
 
-One rule: every key, and every header that belongs to what is stored there, is decided here. For every key of an
-archive, `stored_as(resource_of(key)).key == key`.
+One rule: every key, and every header that belongs to what is stored there, is decided here. For every key of
+an archive, `stored_as(resource_of(key)).key == key`.
 """
 
 import re
@@ -103,33 +103,46 @@ def stored_as(resource: Resource) -> StoredAs:
             return StoredAs(MARKER, JSON, None, immutable=False)
         case View.STUDIES:
             return _json(f"{STUDIES}/index.json.gz")
-        case View.INDEX if resource.series is None:
+        case View.INDEX if resource.study is not None and resource.series is None:
             return _json(f"{folder}/index.json.gz")
-        case View.SERIES if resource.study is not None:
+        case View.SERIES if resource.study is not None and resource.series is None:
             return _json(f"{folder}/series/index.json.gz")
-        case View.INSTANCES if resource.series is not None:
+        case View.INSTANCES if resource.series is not None and resource.instance is None:
             return _json(f"{folder}/instances/index.json.gz")
-        case View.METADATA:
+        case View.METADATA if resource.study is not None:
             return _json(f"{folder}/metadata.gz")
-        case View.SKELETON:
+        case View.SKELETON if resource.instance is not None:
             return StoredAs(f"{folder}/skeleton.gz", "application/octet-stream", "gzip", immutable=True)
-        case View.THUMBNAIL if not resource.frames:
+        case View.THUMBNAIL if resource.study is not None and not resource.frames:
             return StoredAs(f"{folder}/thumbnail.jpg", JPEG, None, immutable=False)
-        case View.DEDUPLICATED:
+        case View.DEDUPLICATED if resource.study is not None and resource.series is None:
             return StoredAs(f"{folder}/deduplicated/index.json.gz", JSON, "gzip", immutable=False)
-        case View.FRAMES if len(resource.frames) == 1 and resource.rendition in FRAME_SUFFIXES:
+        case View.FRAMES if _is_one_frame(resource) and resource.rendition in FRAME_SUFFIXES:
             name = frame_name(resource.frames[0], resource.rendition)
             media_type = envelope_type(FRAME_SUFFIXES[resource.rendition])
             return StoredAs(f"{folder}/frames/{name}", media_type, None, immutable=True)
-        case View.BULKDATA if resource.bulkdata is not None:
-            media_type = BULKDATA_TYPES.get(resource.bulkdata.rpartition(".")[2], BULKDATA_TYPES["bin"])
+        case View.BULKDATA if resource.bulkdata is not None and _is_bulkdata_of_study(resource):
+            media_type = BULKDATA_TYPES[_suffix(resource.bulkdata)]
             return StoredAs(f"{folder}/bulkdata/{resource.bulkdata}", media_type, None, immutable=True)
     raise ValueError(f"{resource} is not stored as a file")
 
 
+def _suffix(address: str) -> str:
+    return address.rpartition(".")[2]
+
+
+def _is_one_frame(resource: Resource) -> bool:
+    return resource.instance is not None and len(resource.frames) == 1
+
+
+def _is_bulkdata_of_study(resource: Resource) -> bool:
+    known = resource.bulkdata is not None and _suffix(resource.bulkdata) in BULKDATA_TYPES
+    return known and resource.study is not None and resource.series is None
+
+
 def candidates(resource: Resource) -> Iterator[StoredAs]:
     """The places where `resource` may be kept, likeliest first; none for what is never stored."""
-    if resource.view is View.FRAMES and resource.rendition is None and len(resource.frames) == 1:
+    if resource.view is View.FRAMES and resource.rendition is None and _is_one_frame(resource):
         for suffix in FRAME_SUFFIXES:
             yield stored_as(resource.with_rendition(suffix))
         return
@@ -170,7 +183,7 @@ def _in_study(study: Resource, rest: list[str]) -> Resource | None:
         case ["deduplicated", "index.json.gz"]:
             return replace(study, view=View.DEDUPLICATED)
         case ["bulkdata", *address] if is_bulkdata_id("/".join(address)):
-            if address[-1].rpartition(".")[2] in BULKDATA_TYPES:
+            if _suffix(address[-1]) in BULKDATA_TYPES:
                 return replace(study, view=View.BULKDATA, bulkdata="/".join(address))
         case ["series", series, *below] if is_uid(series):
             return _in_series(replace(study, series=series), below)
@@ -203,13 +216,14 @@ def _in_instance(instance: Resource, rest: list[str]) -> Resource | None:
             return replace(instance, view=_INSTANCE_LEAVES[leaf])
         case ["frames", name] if (found := _FRAME.fullmatch(name)) is not None:
             suffix = found[2] or ""
-            if suffix in FRAME_SUFFIXES and suffix == (found[2] or ""):
+            if suffix in FRAME_SUFFIXES:
                 return replace(instance, view=View.FRAMES, frames=(int(found[1]),), rendition=suffix)
     return None
 
 
-# Where the URIs in an instance's metadata point, relative to the URL of the metadata that holds them (RFC 3986).
-# The encoder writes JSON without spaces and escapes quotes inside strings, so these byte strings occur only as keys.
+# Where the URIs in an instance's metadata point, relative to the URL of the metadata that holds them (RFC
+# 3986). The encoder writes JSON without spaces and escapes quotes inside strings, so these byte strings occur
+# only as keys.
 _URI = b'"BulkDataURI":"'
 _INSTANCE_BULKDATA = _URI + b"../../../../bulkdata/"
 _INSTANCE_PIXELDATA = _URI + b'pixeldata"'
@@ -227,7 +241,7 @@ PIXELDATA_URI = "pixeldata"
 
 
 def rebase(metadata: bytes, instance: Resource, *, to_study: bool) -> bytes:
-    """`metadata` of one instance, its relative URIs rewritten for the metadata of its series or of its study."""
+    """`metadata` of one instance, its relative URIs rewritten for the metadata of its series or study."""
     if _URI not in metadata:
         return metadata
     if to_study:

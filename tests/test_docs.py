@@ -1,37 +1,25 @@
 """The documentation against the program: what is documented exists, and what exists is documented."""
 
-import importlib.util
 import os
 import re
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 
 import click
 import pytest
 
+from docs import generate
+from staticwado import layout
 from staticwado.cli.common import ExitCode
 from staticwado.config.file import check, read
 from staticwado.config.keys import AE_SECTION, OPTION_KEYS, key_of, name_of, variable_of
+from staticwado.dicom.transfer_syntax import FRAME_SUFFIXES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
 LONGEST_DECISION = 30
 
 
-def load_generator() -> ModuleType:
-    """scripts/generate-docs as a module."""
-    path = ROOT / "scripts" / "generate-docs"
-    spec = importlib.util.spec_from_loader(path.name, SourceFileLoader(path.name, str(path)))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-GENERATOR = load_generator()
-CONTEXTS = [context for name in GENERATOR.PROGRAMS for context in GENERATOR.commands(GENERATOR.program(name))]
+CONTEXTS = [context for name in generate.PROGRAMS for context in generate.commands(generate.program(name))]
 
 
 def read_page(name: str) -> str:
@@ -39,12 +27,12 @@ def read_page(name: str) -> str:
 
 
 def test_the_page_of_commands_is_fresh() -> None:
-    assert read_page("docs/cli.md") == GENERATOR.commands_page(), "run scripts/generate-docs"
+    assert read_page("docs/cli.md") == generate.commands_page(), "run scripts/generate-docs"
 
 
 def test_the_tables_of_options_are_fresh() -> None:
     text = read_page("docs/configuration.md")
-    assert text == GENERATOR.configuration_page(text), "run scripts/generate-docs"
+    assert text == generate.configuration_page(text), "run scripts/generate-docs"
 
 
 @pytest.mark.parametrize("context", CONTEXTS, ids=lambda context: context.command_path)
@@ -85,6 +73,15 @@ def test_the_example_configuration_is_right_as_it_stands() -> None:
     file = read(ROOT / "config" / "static-wado.example.json5")
     assert list(check(file)) == []
     assert set(file.sections) <= {*OPTION_KEYS, AE_SECTION}
+
+
+def test_the_layout_names_every_suffix_and_the_version() -> None:
+    text = read_page("docs/layout.md")
+    assert f"version {layout.VERSION}" in text.splitlines()[0]
+    for suffix in {*FRAME_SUFFIXES, *layout.BULKDATA_TYPES} - {""}:
+        assert f"`{suffix}`" in text, f"docs/layout.md does not know .{suffix}"
+    for name in (layout.MARKER, layout.STUDIES, layout.PRIVATE):
+        assert name in text
 
 
 def test_decisions_are_numbered_and_short() -> None:

@@ -21,7 +21,7 @@ from tests.truth.intended import keeps_text
 from tests.truth.part10 import dictionary_sequence, read
 from tests.truth.tree import Tree, plain
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("generated-data")]
+pytestmark = pytest.mark.timeout(300)
 
 Plan = dict[str, Any]
 """The arguments of `factories.instance` that make a file."""
@@ -160,6 +160,9 @@ def _structures() -> Iterator[tuple[str, Plan]]:
     unknown = sequence(0x00091010, WIDE, [], undefined=True, undefined_items=True, vr="UN")
     yield "UN sequence", {"extra": [unknown]}
     yield "UN text", {"extra": [Element(0x00104000, "UN", b"text")]}
+    signed = [element("PixelRepresentation", 1), Element(0x00280120, "UN", b"\x00\x80")]
+    yield "UN signed", {**SMALL, "extra": signed}
+    yield "group 0002 goes on", {**SMALL, "extra": [Element(0x00020013, "SH", "LATE")]}
     yield "no group length", {**SMALL, "group_length": False}
     yield "trailing zeros", {**SMALL, "raw": b"\0" * 500}
     padded = Element(factories.PIXEL_DATA, "OW", pixels(4, 4)[0] + b"\0" * 10)
@@ -209,16 +212,30 @@ def _deep() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    place = tmp_path_factory.mktemp("generated")
+    return _convert(tmp_path_factory.mktemp("generated"), FILES)
+
+
+@pytest.fixture(scope="module")
+def odd_numbers(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    plans: dict[str, Plan] = {
+        f"{keyword} {text}": {"series": keyword, keyword: text}
+        for keyword, texts in ODD_NUMBERS.items()
+        for text in texts
+    }
+    return _convert(tmp_path_factory.mktemp("odd"), plans)
+
+
+def _convert(place: Path, plans: dict[str, Plan]) -> Case:
     (place / "in").mkdir()
     subjects = {}
-    for number, (name, plan) in enumerate(FILES.items()):
+    for number, (name, plan) in enumerate(plans.items()):
         path = place / "in" / f"{number:03d}.dcm"
         path.write_bytes(instance(seed=name, **plan))
         whole = instance(seed=name, **{**plan, "preamble": True, "meta": True})
         subjects[name] = Subject(path, read(whole, dictionary_sequence), None)
     done = run("create", place / "in", "--dir", place / "out", "--report", place / "report.json")
     assert not done.has_traceback, done.errors[-3000:]
+    assert (place / "report.json").is_file(), done.errors[-3000:]
     rows = {Path(row.source).name: row for row in read_report(place / "report.json")}
     return Case(
         Tree(place / "out"),
@@ -266,6 +283,23 @@ def test_big_values_are_bulkdata(case: Case, syntax: str) -> None:
     big = [made for key, made in found[0].items() if key.startswith("000910")]
     assert len(big) == 10
     assert all("InlineBinary" not in made for made in big)
+
+
+ODD_NUMBERS = {
+    "PatientWeight": "e+00 E0 . -. + 1e 1. -0 -.5 00.5 1e999 1e5 1_0 0x1".split(),
+    "SeriesNumber": "-0 +7 - 1_0 0x1 99999999999999999999 1.0 1e3".split(),
+}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text"), [(key, text) for key, many in ODD_NUMBERS.items() for text in many]
+)
+def test_a_number_string_that_is_none_costs_nothing_but_itself(
+    odd_numbers: Case, keyword: str, text: str
+) -> None:
+    name = f"{keyword} {text}"
+    assert odd_numbers.rows[name].outcome == "new"
+    assert list(metadata_faults(odd_numbers.tree, odd_numbers.subjects[name], {})) == []
 
 
 def test_a_frame_that_holds_the_boundary_fails_and_says_so(case: Case, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ class DeployOptions:
     """Where the bucket is."""
 
     endpoint_url: str | None = None
-    """The S3 service; None: that of AWS."""
+    """The S3 service; without it, that of AWS."""
 
     def __post_init__(self) -> None:
         if self.endpoint_url is not None and not re.fullmatch(r"https?://[^/\s]+\S*", self.endpoint_url):
@@ -63,3 +63,7 @@ _add("check", "Fetch from the bucket what a browser would, and judge it. (Not in
 def main() -> NoReturn:
     """The console script."""
     run(deploydicomweb, "deploydicomweb")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,8 +17,9 @@ class ScpOptions:
     """What `dicomwebscp` listens as."""
 
     aet: str = "STATICWADO"
-    """AE title: 1 to 16 characters (PS3.5 6.2)."""
+    """The AE title to answer to: 1 to 16 characters (PS3.5 6.2)."""
     port: int = 11112
+    """The port to listen on."""
 
     def __post_init__(self) -> None:
         if not is_ae_title(self.aet):
@@ -53,3 +54,7 @@ def dicomwebscp(
 def main() -> NoReturn:
     """The console script."""
     run(dicomwebscp, "dicomwebscp")
+
+
+if __name__ == "__main__":
+    main()

@@ -34,7 +34,7 @@ VIEWER_FOLDER = ".viewer"
 @click.option("--tls-cert", metavar="FILE", type=click.Path(), help="Certificate chain (PEM): serve HTTPS.")
 @click.option("--tls-key", metavar="FILE", type=click.Path(), help="Private key of the certificate (PEM).")
 @click.option(
-    "--allowed-origin",
+    "--allowed-origins",
     "allowed_origins",
     metavar="ORIGIN",
     multiple=True,
@@ -89,6 +89,8 @@ def _serve(options: "ServerOptions") -> int:
         raise ConfigurationError(f"there is no archive at {options.dir}; mkdicomweb create makes one")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # It logs every malformed request with a traceback; our own faults are logged by the service itself.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
     server = open_server(options)
 
@@ -108,3 +110,7 @@ def _serve(options: "ServerOptions") -> int:
 def main() -> NoReturn:
     """The console script."""
     run(dicomwebserver, "dicomwebserver")
+
+
+if __name__ == "__main__":
+    main()

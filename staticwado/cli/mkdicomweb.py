@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from staticwado.cli.common import ExitCode, common_options, load_options, load_root, run, version_option
-from staticwado.errors import ConfigurationError
+from staticwado.errors import ConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
     from staticwado.ingest.outcome import Report
@@ -23,6 +23,10 @@ _LATER = {
     "delete": "deleting from an archive",
     "view": "looking at a folder without copying it",
 }
+
+
+_MANY_ALIKE = 10
+"""So many inputs that failed because of the archive are told one by one."""
 
 
 class _DefaultToCreate(click.Group):
@@ -56,7 +60,9 @@ _directory = click.option(
 @_directory
 @click.option("--jobs", type=int, metavar="N", help="Processes to use. [default: as many as pay]")
 @click.option(
-    "--frames", type=click.Choice(["copy", "bundle", "reference"]), help="How frames are kept. [default: copy]"
+    "--frames",
+    type=click.Choice(["copy", "bundle", "reference"]),
+    help="How frames are kept. [default: copy]",
 )
 @click.option(
     "--transcode",
@@ -81,8 +87,8 @@ def create(
     """Take in files, folders, zip and tar archives and DICOMDIRs, in any order.
 
     What is in already is left as it is, so a second run is quick. Files of a folder that are no DICOM are
-    skipped; those named here, and DICOM that cannot be read, have failed. Exit codes: 0 all in, 1 some failed,
-    2 usage or configuration, 3 none in, 4 nothing found to do.
+    skipped; those named here, and DICOM that cannot be read, have failed. Exit codes: 0 all in, 1 some
+    failed, 2 usage or configuration, 3 none in, 4 nothing found to do.
     """
     from staticwado.archive import Archive
     from staticwado.cli.progress import ProgressLine
@@ -94,12 +100,16 @@ def create(
     target = Path(report_file) if report_file else None
     if target is not None and not target.absolute().parent.is_dir():
         raise ConfigurationError(f"--report {target}: its folder does not exist")
+    if target is not None and target.is_dir():
+        raise ConfigurationError(f"--report {target} is a folder")
     archive = Archive(root, create=True)
-    with _terminated_like_interrupted(), ProgressLine() as line:
-        report = take_in(archive, paths, options, line.show)
-    if target is not None:
-        _write_report(target, report)
-    _tell(report)
+    with _terminated_like_interrupted():
+        with ProgressLine() as line:
+            report = take_in(archive, paths, options, line.show)
+        _hold_back_interrupts()
+        _tell(report)
+        if target is not None:
+            _write_report(target, report)
     return _exit_code(report)
 
 
@@ -112,11 +122,16 @@ def index(directory: str | None, config_file: str | None) -> int:
     from staticwado.ingest.pipeline import index as remake
 
     archive = Archive(load_root(directory, SECTION, config_file))
-    studies = sum(1 for _ in archive.studies())
-    for note in remake(archive):
+    with _terminated_like_interrupted():
+        done = remake(archive)
+    for note in done.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"{studies} studies indexed")
-    return ExitCode.OK if studies else ExitCode.NOTHING_FOUND
+    for fault in done.faults:
+        click.echo(f"failed: {fault}", err=True)
+    click.echo(f"{len(done.marks)} studies indexed")
+    if done.faults:
+        return ExitCode.SOME_FAILED if done.marks else ExitCode.NONE_IN
+    return ExitCode.OK if done.marks else ExitCode.NOTHING_FOUND
 
 
 @contextmanager
@@ -126,11 +141,19 @@ def _terminated_like_interrupted() -> Iterator[None]:
     def interrupt(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _hold_back_interrupts() -> None:
+    """The work is over: an interrupt now would only lose the report."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_report(target: Path, report: "Report") -> None:
@@ -139,22 +162,36 @@ def _write_report(target: Path, report: "Report") -> None:
     try:
         target.write_text(json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"--report {target} could not be written: {error.strerror}") from error
+        raise StoreUnavailable(f"--report {target} could not be written: {error.strerror}") from error
 
 
 def _tell(report: "Report") -> None:
     """Failures on stderr, the summary line on stdout."""
-    from staticwado.ingest.outcome import Status
+    from collections import Counter
+
+    from staticwado.ingest.outcome import Reason, Status
 
     failed = [outcome for outcome in report.outcomes if outcome.status is Status.FAILED]
+    alike = Counter(one.detail for one in failed if one.reason is Reason.OUT_OF_RESOURCES)
     for outcome in failed:
-        click.echo(f"failed: {outcome.source}: {outcome.detail}", err=True)
+        if alike[outcome.detail] <= _MANY_ALIKE:
+            _say(f"failed: {outcome.source}: {outcome.detail}")
+    for detail, count in alike.items():
+        if count > _MANY_ALIKE:
+            _say(f"failed: {count} inputs: {detail}")
     for note in report.notes:
-        click.echo(f"note: {note}", err=True)
+        _say(f"note: {note}")
+    for fault in report.faults:
+        _say(f"failed: {fault}")
     if report.interrupted:
-        click.echo("interrupted: what is reported as in is in, the rest was not tried", err=True)
+        _say("interrupted: what is reported as in is in, the rest was not tried")
     click.echo(report.summary())
     sys.stdout.flush()
+
+
+def _say(line: str) -> None:
+    """A line on stderr; names of files may hold line ends and what terminals obey."""
+    click.echo("".join(one if one.isprintable() else repr(one)[1:-1] for one in line), err=True)
 
 
 def _exit_code(report: "Report") -> ExitCode:
@@ -165,6 +202,8 @@ def _exit_code(report: "Report") -> ExitCode:
         return ExitCode.INTERRUPTED
     if report.count(Status.FAILED):
         return ExitCode.SOME_FAILED if taken_in else ExitCode.NONE_IN
+    if report.faults:
+        return ExitCode.SOME_FAILED
     return ExitCode.OK if taken_in else ExitCode.NOTHING_FOUND
 
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 
@@ -26,6 +27,8 @@ def supervise(count: int, work: Callable[[int], None]) -> None:
     """
     children: dict[int, tuple[int, float]] = {}
     stopping = False
+    # Nobody writes to this pipe: it ends when this process does, whatever ended it.
+    alive, held = os.pipe()
 
     def stop(*_: object) -> None:
         nonlocal stopping
@@ -37,7 +40,7 @@ def supervise(count: int, work: Callable[[int], None]) -> None:
     def start(row: int) -> None:
         # Signals are held back while a child is made, so that none of them misses one.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
-        children[_forked(row, work)] = (row, time.monotonic())
+        children[_forked(row, work, alive, held)] = (row, time.monotonic())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
     for number in _STOPPING:
@@ -57,17 +60,27 @@ def supervise(count: int, work: Callable[[int], None]) -> None:
             stop()
         else:
             start(row)
+    os.close(alive)
+    os.close(held)
     if failed is not None:
         raise ConfigurationError(f"worker {failed} could not serve; the messages above say why")
 
 
-def _forked(row: int, work: Callable[[int], None]) -> int:
-    """The process id of a new process that does `work(row)` and nothing else."""
+def _end_with(alive: int) -> None:
+    """Stop this process as SIGTERM would once the other end of the pipe `alive` has gone."""
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _forked(row: int, work: Callable[[int], None], alive: int, held: int) -> int:
+    """The process id of a new process that does `work(row)` and nothing else, and never outlives this one."""
     child = os.fork()
     if child:
         return child
     code = 1
     try:
+        os.close(held)
+        threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
         for number in _STOPPING:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)

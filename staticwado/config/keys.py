@@ -14,7 +14,9 @@ ENVIRONMENT_PREFIX = "STATICWADO_"
 
 OPTION_KEYS: Mapping[str, frozenset[str]] = {
     BASE: frozenset({"rootDir"}),
-    "mkdicomwebConfig": frozenset("jobs thumbnails strict dryRun force quarantine".split()),
+    "mkdicomwebConfig": frozenset(
+        "jobs thumbnails strict dryRun force quarantine frames transcode dask".split()
+    ),
     "dicomWebServerConfig": frozenset(
         "host port serverPath clientPath publicUrl viewer workers tlsCert tlsKey allowedOrigins accessLog "
         "cacheSize".split()

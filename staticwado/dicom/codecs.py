@@ -1,7 +1,7 @@
 """Decoding one frame of any transfer syntax into an array.
 
-imagecodecs decodes JPEG of every process, JPEG-LS, JPEG 2000, HTJ2K and JPEG XL; pylibjpeg's plugins decode RLE and
-what OpenJPH refuses. Each codestream is first asked for its size, and nothing is decoded that differs from the data
+imagecodecs decodes JPEG of every process, JPEG-LS, JPEG 2000, JPEG XL and run lengths; pylibjpeg-openjpeg
+decodes HTJ2K. Each codestream is first asked for its size, and nothing is decoded that differs from the data
 set or passes the limit.
 """
 
@@ -29,17 +29,20 @@ if TYPE_CHECKING:
 DECODED_LIMIT = 512 * 1024 * 1024
 """Bytes that one decoded frame may need, unless the caller says otherwise."""
 
+_WORKING_BYTES = dict.fromkeys(("image/jp2", "image/jpx", "image/jphc", "image/jxl"), 4)
+"""Bytes of a sample inside decoders that work wider than the result."""
 _DEFLATE_RATIO = 1032
 _PACKBITS_RATIO = 64
+"""Two bytes make at most 128."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """One decoded frame: whole cells of Bits Allocated (see `pixels.stored_values`), samples side by side.
 
-    `image` describes `array`, and need not say what the data set says: components that a decoder has transformed
-    back are RGB, chrominance is never subsampled any more, samples are pixel by pixel, and a JPEG 2000 codestream
-    knows best whether its samples have a sign.
+    `image` describes `array`, and need not say what the data set says: components that a decoder has
+    transformed back are RGB, chrominance is never subsampled any more, samples are pixel by pixel, and a
+    JPEG 2000 codestream knows best whether its samples have a sign.
     """
 
     array: "Array"
@@ -58,8 +61,8 @@ def decode_frame(
 
     With `to_rgb` the JPEG decoder also turns YCbCr into RGB, which is cheapest done there.
 
-    Raises Unsupported for video, unknown transfer syntaxes and frames that need more than `limit` bytes, BrokenDicom
-    for data that cannot be decoded or contradict the data set.
+    Raises Unsupported for video, unknown transfer syntaxes and frames that need more than `limit` bytes,
+    BrokenDicom for data that cannot be decoded or contradict the data set.
     """
     syntax = TRANSFER_SYNTAXES.get(transfer_syntax)
     if syntax is None:
@@ -68,10 +71,11 @@ def decode_frame(
         raise Unsupported(f"{syntax.name} is video")
     if not data:
         raise BrokenDicom("the frame is empty")
-    if image.frame_samples * image.sample_bytes > limit:
+    cell = max(image.sample_bytes, _WORKING_BYTES.get(syntax.media_type, 1))
+    if image.frame_samples * cell > limit:
         raise Unsupported(
-            f"a frame of Rows {image.rows}, Columns {image.columns} and Samples per Pixel {image.samples_per_pixel} "
-            f"needs more than {limit} bytes decoded"
+            f"a frame of Rows {image.rows}, Columns {image.columns} and Samples per Pixel "
+            f"{image.samples_per_pixel} needs more than {limit} bytes to decode"
         )
     try:
         if syntax.media_type == OCTET_STREAM:
@@ -168,7 +172,9 @@ def _jpegls(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
     import imagecodecs
 
     _check(jpeg_codestream(data), image)
-    return _decoded(imagecodecs.jpegls_decode(data), image, _full(image.photometric_interpretation))
+    # Without an EOI marker CharLS searches for seconds where a codestream ends too early.
+    array = imagecodecs.jpegls_decode(data + b"\xff\xd9")
+    return _decoded(array, image, _full(image.photometric_interpretation))
 
 
 def _jpeg2000(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
@@ -181,19 +187,12 @@ def _jpeg2000(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
 
 
 def _htj2k(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
-    import imagecodecs
+    from openjpeg.utils import decode
 
     found = jpeg2000_codestream(data)
     _check(found, image)
-    stream = data[found.start :]
-    try:
-        array = imagecodecs.htj2k_decode(stream)
-    except imagecodecs.Htj2kError:
-        # OpenJPH takes only codestreams that are HTJ2K throughout; OpenJPEG takes the mixed ones too.
-        from openjpeg.utils import decode
-
-        array = decode(stream)
-    return _decoded(array, image, _after_jpeg2000(found, image), signed=found.signed)
+    # OpenJPH is two to three times as fast, but a damaged codestream ends the whole process.
+    return _decoded(decode(data[found.start :]), image, _after_jpeg2000(found, image), signed=found.signed)
 
 
 def _after_jpeg2000(found: Codestream, image: ImagePixel) -> str:
@@ -218,23 +217,40 @@ def _jpegxl(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
 def _rle(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
     """PS3.5 annex G: one run-length coded segment for each byte of a pixel, the most significant first."""
     import numpy as np
-    from rle.rle import decode_frame as decode_segments
 
-    one_bit = image.bits_allocated == 1
-    if not one_bit and image.bits_allocated not in (8, 16, 32, 64):
+    if image.bits_allocated not in (1, 8, 16, 32, 64):
         raise Unsupported(f"RLE Lossless with Bits Allocated (0028,0100) {image.bits_allocated}")
-    # 1-bit pixels are coded eight to a byte (PS3.5 G.2).
-    length = (image.frame_samples + 7) // 8 if one_bit else image.frame_samples * image.sample_bytes
-    if len(data) * _PACKBITS_RATIO < length:
-        raise BrokenDicom(f"{len(data)} run-length coded bytes cannot hold a frame of {length} bytes")
-    cells = length if one_bit else image.rows * image.columns
-    decoded = decode_segments(data, cells, 8 if one_bit else image.bits_allocated, "<")
-    if len(decoded) < length:
-        raise BrokenDicom(f"RLE Lossless frame decodes to {len(decoded)} bytes where {length} are needed")
-    if one_bit:
-        return _decoded(samples(decoded, image), image, image.photometric_interpretation)
-    flat = np.frombuffer(decoded, dtype=image.dtype, count=image.frame_samples)
+    if image.bits_allocated == 1:
+        # 1-bit pixels are coded eight to a byte (PS3.5 G.2).
+        packed = _rle_segments(data, 1, (image.frame_samples + 7) // 8)[0]
+        return _decoded(samples(packed, image), image, image.photometric_interpretation)
+    size, count = image.sample_bytes, image.rows * image.columns
+    planes = np.empty((image.samples_per_pixel, count, size), dtype=np.uint8)
+    for index, segment in enumerate(_rle_segments(data, image.samples_per_pixel * size, count)):
+        planes[index // size, :, size - 1 - index % size] = np.frombuffer(segment, np.uint8, count)
+    flat = planes.reshape(-1).view(image.dtype)
     return _decoded(shaped(flat, image, planar=True), image, _full(image.photometric_interpretation))
+
+
+def _rle_segments(data: bytes, number: int, length: int) -> list[bytes | bytearray]:
+    """The `number` decoded segments, each of at least `length` bytes."""
+    import imagecodecs
+
+    offsets = [int.from_bytes(data[place : place + 4], "little") for place in range(0, 64, 4)]
+    if len(data) < 64 or offsets[0] != number:
+        raise BrokenDicom(f"RLE Lossless frame has {offsets[0]} segments where the data set needs {number}")
+    ends = [*offsets[2 : number + 1], len(data)]
+    segments: list[bytes | bytearray] = []
+    for index, (start, end) in enumerate(zip(offsets[1 : number + 1], ends, strict=True), 1):
+        if not 64 <= start <= end <= len(data) or (end - start) * _PACKBITS_RATIO < length:
+            raise BrokenDicom(
+                f"RLE Lossless segment {index}, bytes {start} to {end}, cannot hold {length} bytes"
+            )
+        segment = imagecodecs.packbits_decode(data[start:end])
+        if len(segment) < length:
+            raise BrokenDicom(f"RLE Lossless segment {index} has {len(segment)} bytes, not {length}")
+        segments.append(segment)
+    return segments
 
 
 _DECODERS: dict[str, Callable[[bytes, ImagePixel, bool], Decoded]] = {

@@ -1,6 +1,7 @@
 """What the headers of compressed frames say, read without decoding them.
 
-A decoder allocates what the codestream asks for, whatever Rows and Columns say, so the codestream is asked first.
+A decoder allocates what the codestream asks for, whatever Rows and Columns say, so the codestream is asked
+first.
 JPEG: ITU-T T.81 annex B; JPEG-LS: T.87 annex C; JPEG 2000: T.800 annexes A and I; JPEG XL: ISO/IEC 18181-1.
 """
 

@@ -19,7 +19,8 @@ _MIDDLE = 128.0
 def rgb(samples: "Array", image: ImagePixel) -> "Array":
     """(rows, columns, 3) of any number of stored bits as 8-bit RGB.
 
-    `image` describes the samples as they are now (`codecs.Decoded`). A name that PS3.3 does not have counts as RGB.
+    `image` describes the samples as they are now (`codecs.Decoded`). A colour space that PS3.3 does not have
+    counts as RGB.
     Raises Unsupported for four samples a pixel and for colour spaces that are no longer in the standard.
     """
     photometric = image.photometric_interpretation

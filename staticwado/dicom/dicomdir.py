@@ -36,7 +36,8 @@ def referenced_files(source: ByteSource) -> list[tuple[str, ...]]:
         raise Unsupported(f"its records are nested too deep: {error}") from error
     found = []
     for item in items:
-        parts = item.get(_REFERENCED_FILE_ID, {}).get("Value", [])
+        file_id = item.get(_REFERENCED_FILE_ID, {}) if isinstance(item, dict) else {}
+        parts = tuple(part for part in file_id.get("Value", []) if isinstance(part, str))
         if parts:
-            found.append(tuple(str(part) for part in parts if part is not None))
+            found.append(parts)
     return found

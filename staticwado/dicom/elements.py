@@ -1,7 +1,8 @@
 """The walk over the data elements of a data set (PS3.5 section 7), in every byte order and VR form.
 
-One rule: the walk reads headers. A value is a stretch of the source until somebody asks for its bytes, and nesting
-is a list, never a call, so that neither the size of a value nor the depth of a sequence costs memory or stack.
+One rule: the walk reads headers. A value is a stretch of the source until somebody asks for its bytes, and
+nesting is a list, never a call, so that neither the size of a value nor the depth of a sequence costs memory
+or stack.
 """
 
 import struct
@@ -17,6 +18,8 @@ from staticwado.errors import BrokenDicom
 
 UNDEFINED = 0xFFFFFFFF
 WINDOW = 1 << 16
+MAX_NOTES = 100
+"""What is wrong with a data set is told so many times, then summed up."""
 
 
 class Kind(IntEnum):
@@ -29,11 +32,19 @@ class Kind(IntEnum):
     END_ITEM = 3
     END_SEQUENCE = 4
     ENCAPSULATED = 5
-    """An element of undefined length that holds fragments (PS3.5 A.4). At the top level the walk ends here."""
+    """An element of undefined length that holds fragments (PS3.5 A.4). A walk ends at one at the top."""
 
 
 Event = tuple[Kind, int, str, int, int, int]
 """(kind, tag, VR, offset of the element, offset of the value, length of the value or UNDEFINED)."""
+
+
+def add_note(notes: list[str], note: str) -> None:
+    """Add to what is odd about a data set; a file made of oddities must not fill the memory with notes."""
+    if len(notes) < MAX_NOTES:
+        notes.append(note)
+    elif len(notes) == MAX_NOTES:
+        notes.append("there is more to say than is written here")
 
 
 class Window:
@@ -47,9 +58,11 @@ class Window:
         self.data = source.read(offset, length)
 
     def require(self, offset: int, length: int) -> int:
-        """Make `length` bytes at `offset` present if the source has them; returns where `offset` is in `data`."""
+        """Make `length` bytes at `offset` present if there are as many; returns where they are in `data`."""
         index = offset - self.base
         if index < 0 or index + length > len(self.data):
+            if 0 <= index <= len(self.data) and self.base + len(self.data) == self.source.size:
+                return index  # there is no more
             self.base = offset
             self.data = self.source.read(offset, max(length, WINDOW))
             return 0
@@ -58,7 +71,7 @@ class Window:
     def bytes(self, offset: int, length: int) -> bytes:
         """The bytes at `offset`. Large values do not become part of the window."""
         index = offset - self.base
-        if 0 <= index and index + length <= len(self.data):
+        if index >= 0 and index + length <= len(self.data):
             return self.data[index : index + length]
         if length >= WINDOW:
             return self.source.read(offset, length)
@@ -99,7 +112,8 @@ class Walk:
         *,
         explicit_vr: bool = True,
         little_endian: bool = True,
-        context: "Context | None" = None,
+        context: Context | None = None,
+        notes: list[str] | None = None,
     ) -> None:
         self._window = window
         self._position = start
@@ -111,7 +125,8 @@ class Walk:
         self._levels = [
             _Level(Kind.ITEM, 0, start, end, not explicit_vr, top.pixel_representation, top.creators)
         ]
-        self.notes: list[str] = []
+        self.notes: list[str] = [] if notes is None else notes
+        self._not_zero = -1
 
     @property
     def position(self) -> int:
@@ -143,10 +158,15 @@ class Walk:
 
     def _close(self, level: _Level, position: int) -> Event:
         if level.end is not None and position > level.end:
-            raise BrokenDicom(f"{format_tag(level.tag)} at offset {level.start} ends inside one of its elements")
+            raise BrokenDicom(
+                f"{format_tag(level.tag)} at offset {level.start} ends inside one of its elements"
+            )
         self._levels.pop()
         kind = Kind.END_ITEM if level.kind is Kind.ITEM else Kind.END_SEQUENCE
         return (kind, level.tag, "SQ", level.start, position, 0)
+
+    def _note(self, note: str) -> None:
+        add_note(self.notes, note)
 
     def _limit(self, level: _Level) -> int:
         return self._end if level.end is None else level.end
@@ -160,14 +180,18 @@ class Walk:
         self._position = position + 8
         if tag == tags.SEQUENCE_DELIMITATION:
             if level.end is not None:
-                self.notes.append(f"{format_tag(level.tag)} has both a length and a delimiter")
+                self._note(f"{format_tag(level.tag)} has both a length and a delimiter")
                 self._position = level.end
             return self._close(level, self._position)
         if tag != tags.ITEM:
-            raise BrokenDicom(f"{format_tag(tag)} at offset {position} stands where an item of a sequence should")
+            raise BrokenDicom(
+                f"{format_tag(tag)} at offset {position} stands where an item of a sequence should"
+            )
         end = None if length == UNDEFINED else self._position + length
         if end is not None and end > self._limit(level):
-            raise BrokenDicom(f"an item of {format_tag(level.tag)} at offset {position} is longer than the sequence")
+            raise BrokenDicom(
+                f"an item of {format_tag(level.tag)} at offset {position} is longer than the sequence"
+            )
         self._levels.append(
             _Level(Kind.ITEM, level.tag, position, end, level.implicit, level.pixel_representation)
         )
@@ -184,7 +208,7 @@ class Walk:
         if group == 0xFFFE:
             return self._delimiter(level, tag, position)
         if tag == 0 and len(self._levels) == 1 and self._only_zeros(position, limit):
-            self.notes.append(f"{limit - position} zero bytes follow the data set")
+            self._note(f"{limit - position} zero bytes follow the data set")
             return None
         offset = position + 8
         if level.implicit:
@@ -204,6 +228,8 @@ class Walk:
         if vr == "UN" and not group & 1:
             implicit = True
             vr = self._known_vr(level, tag, length, offset)
+        if tag == tags.PIXEL_REPRESENTATION and length == 2:
+            self._see_pixel_representation(level, offset)
         return self._enter(level, tag, vr, position, offset, length, limit, implicit)
 
     def _known_vr(self, level: _Level, tag: int, length: int, offset: int) -> str:
@@ -211,22 +237,38 @@ class Walk:
         if self._order == ">" or length == UNDEFINED:
             return "UN"
         vr = self._implicit_vr(level, tag, length, offset)
+        if vr == "SQ" and length and self._window.bytes(offset, 4) != _ITEM_TAG:
+            self._note(
+                f"{format_tag(tag)} is a sequence by its tag, but no item begins its value; kept as bytes"
+            )
+            return "UN"
         return vr if vr in KNOWN else "UN"
+
+    def _see_pixel_representation(self, level: _Level, offset: int) -> None:
+        level.pixel_representation = int(any(self._window.bytes(offset, 2)))
+        if len(self._levels) == 1:
+            self.context.pixel_representation = level.pixel_representation
 
     def _end_of_bytes(self, level: _Level, position: int, limit: int) -> Event | None:
         if len(self._levels) > 1:
             raise BrokenDicom(f"an item of {format_tag(level.tag)} is cut short at offset {position}")
         if position < limit:
-            if any(self._window.bytes(position, limit - position)):
+            rest = self._window.bytes(position, limit - position)
+            if any(rest) or len(rest) != limit - position:
                 raise BrokenDicom(f"the file ends inside an element at offset {position}")
-            self.notes.append(f"{limit - position} bytes follow the data set")
+            self._note(f"{limit - position} bytes follow the data set")
         return None
 
     def _only_zeros(self, position: int, limit: int) -> bool:
         """Whether nothing but zero bytes follows: media are padded to whole blocks so."""
+        if self._not_zero >= position:
+            return False
         while position < limit:
             piece = self._window.source.read(position, min(WINDOW, limit - position))
-            if not piece or piece.count(0) != len(piece):
+            if not piece:
+                return False
+            if piece.count(0) != len(piece):
+                self._not_zero = position + len(piece) - len(piece.lstrip(b"\0"))
                 return False
             position += len(piece)
         return True
@@ -235,15 +277,15 @@ class Walk:
         if tag == tags.ITEM_DELIMITATION and len(self._levels) > 1:
             self._position = position + 8
             if level.end is not None:
-                self.notes.append(f"an item of {format_tag(level.tag)} has both a length and a delimiter")
+                self._note(f"an item of {format_tag(level.tag)} has both a length and a delimiter")
                 self._position = level.end
             return self._close(level, self._position)
         if tag == tags.SEQUENCE_DELIMITATION and len(self._levels) > 1 and level.end is None:
             # an item without its own delimiter: the sequence's one ends both; it is met again above
-            self.notes.append(f"an item of {format_tag(level.tag)} lacks its delimiter")
+            self._note(f"an item of {format_tag(level.tag)} lacks its delimiter")
             return self._close(level, position)
         if tag in (tags.ITEM_DELIMITATION, tags.SEQUENCE_DELIMITATION) and len(self._levels) == 1:
-            self.notes.append(f"a stray {format_tag(tag)} at offset {position} was passed over")
+            self._note(f"a stray {format_tag(tag)} at offset {position} was passed over")
             self._position = position + 8
             return _PASSED_OVER
         raise BrokenDicom(f"{format_tag(tag)} at offset {position} stands where an element should")
@@ -255,10 +297,6 @@ class Walk:
                 level.creators[tag] = self._window.bytes(offset, length).rstrip(b" \0").decode("latin-1")
             creator = level.creators.get(tag & 0xFFFF0000 | (tag >> 8 & 0xFF))
         vr = choose_vr(dictionary_vr(tag, creator), tag, level.pixel_representation)
-        if tag == tags.PIXEL_REPRESENTATION and length == 2:
-            level.pixel_representation = int(any(self._window.bytes(offset, 2)))
-            if len(self._levels) == 1:
-                self.context.pixel_representation = level.pixel_representation
         if length == UNDEFINED and vr not in ("SQ", "OB", "OW"):
             return "SQ"
         return vr
@@ -269,10 +307,10 @@ class Walk:
         length: int = self._u32(data, index + 4)[0]
         looks_like_vr = code.isalpha() and code.isupper()
         if not looks_like_vr:
-            self.notes.append(f"{format_tag(tag)} at offset {position} has no VR and was read as implicit")
+            self._note(f"{format_tag(tag)} at offset {position} has no VR and was read as implicit")
             vr = choose_vr(dictionary_vr(tag), tag, self._levels[-1].pixel_representation)
             return (vr if vr in KNOWN else "UN"), position + 8, length
-        self.notes.append(f"{format_tag(tag)} has the unknown VR {code.decode()} and was read as UN")
+        self._note(f"{format_tag(tag)} has the unknown VR {code.decode()} and was read as UN")
         if data[index + 6 : index + 8] == b"\0\0" and index + 12 <= len(data):
             return "UN", position + 12, self._u32(data, index + 8)[0]
         return "UN", position + 8, self._header(data, index)[3]
@@ -324,6 +362,7 @@ class Walk:
 _UNPACK = {
     order: tuple(struct.Struct(order + form).unpack_from for form in ("HH2sH", "HHI", "I")) for order in "<>"
 }
+_ITEM_TAG = b"\xfe\xff\x00\xe0"
 _PASSED_OVER: Event = (Kind.LEAF, 0, "", 0, 0, 0)
 _LONG_CODES = {code.encode(): code for code in LONG_LENGTH}
 _SHORT_CODES = {code.encode(): code for code in SHORT_LENGTH}

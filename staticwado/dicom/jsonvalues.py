@@ -1,7 +1,7 @@
 """Reading values out of a DICOM JSON object (PS3.18 annex F) whose values may be missing or strange.
 
-A data set here is `{"00280010": {"vr": "US", "Value": [512]}, ...}`. Nothing in this module raises because of what
-a value holds: what cannot be read counts as absent.
+A data set here is `{"00280010": {"vr": "US", "Value": [512]}, ...}`. Nothing in this module raises because of
+what a value holds: what cannot be read counts as absent.
 """
 
 import base64
@@ -12,7 +12,7 @@ from typing import Any
 
 Dataset = Mapping[str, Any]
 Bulkdata = Callable[[str], bytes]
-"""Gives the bytes behind a BulkDataURI as it stands in the data set; may raise the errors of `staticwado.errors`."""
+"""Gives the bytes behind a BulkDataURI of the data set; raises the errors of `staticwado.errors`."""
 
 
 def values(dataset: Dataset, tag: str) -> Sequence[Any]:
@@ -63,19 +63,17 @@ def text(dataset: Dataset, tag: str) -> str:
     return found[0].strip(" \0") if found and isinstance(found[0], str) else ""
 
 
-def items(dataset: Dataset, tag: str) -> list[Dataset]:
-    """The items of the sequence `tag`; an empty or strange item is an empty data set, so that numbering stays."""
-    return [item if isinstance(item, Mapping) else {} for item in values(dataset, tag)]
-
-
-def first_item(dataset: Dataset, tag: str) -> Dataset:
-    """The first item of the sequence `tag`, or an empty data set."""
+def item(dataset: Dataset, tag: str, number: int = 1) -> Dataset:
+    """Item `number` (1-based) of the sequence `tag`; an empty data set where there is none."""
     found = values(dataset, tag)
-    return found[0] if found and isinstance(found[0], Mapping) else {}
+    if not 0 < number <= len(found):
+        return {}
+    result = found[number - 1]
+    return result if isinstance(result, Mapping) else {}
 
 
 def binary(dataset: Dataset, tag: str, bulkdata: Bulkdata) -> bytes | None:
-    """The bytes of a binary value (OB, OW, UN ...), inline or behind its BulkDataURI; None when there are none."""
+    """The bytes of a binary value (OB, OW, UN ...), inline or behind its BulkDataURI; None without any."""
     element = dataset.get(tag)
     if not isinstance(element, Mapping):
         return None

@@ -1,4 +1,4 @@
-"""Lookup tables: Modality LUT, VOI LUT (PS3.3 C.11.1, C.11.2) and Palette Color (PS3.3 C.7.6.3.1.5, C.7.9)."""
+"""Lookup tables: Modality LUT, VOI LUT (PS3.3 C.11.1, C.11.2), Palette Color (PS3.3 C.7.6.3.1.5, C.7.9)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ _FAR = 2.0**40
 
 @dataclass(frozen=True, slots=True)
 class LookupTable:
-    """A table for the input values from `first` on; lower values take its first entry, higher ones its last."""
+    """A table for input values from `first` on; lower values take its first entry, higher ones its last."""
 
     first: int
     entries: "Array"
@@ -52,7 +52,6 @@ def lookup_table(item: Dataset, bulkdata: Bulkdata, *, signed: bool) -> LookupTa
 
     `signed` says whether the input is: then First Value Mapped is too (PS3.3 C.11.1.1, C.11.2.1.1).
     """
-    import numpy as np
 
     descriptor = _descriptor(item, _LUT_DESCRIPTOR, signed=signed)
     if descriptor is None:
@@ -60,7 +59,7 @@ def lookup_table(item: Dataset, bulkdata: Bulkdata, *, signed: bool) -> LookupTa
     count, first, bits = descriptor
     listed = numbers(item, _LUT_DATA)
     if listed:
-        entries = np.array(listed, dtype=np.int64).astype(np.uint16)
+        entries = _words(listed)
     else:
         data = binary(item, _LUT_DATA, bulkdata)
         if not data:
@@ -86,8 +85,15 @@ def _descriptor(dataset: Dataset, tag: str, *, signed: bool) -> tuple[int, int, 
     return (count, first, bits) if 1 <= bits <= 16 else None
 
 
+def _words(listed: list[float]) -> "Array":
+    """Entries that came as numbers; US that were taken for SS are negative."""
+    import numpy as np
+
+    return np.clip(listed, -0x8000, 0xFFFF).astype(np.int32).astype(np.uint16)
+
+
 def _entries(data: bytes, count: int, bits: int) -> "Array":
-    """The entries in `data`: bytes when there is no room for words (8-bit tables may be packed two to a word)."""
+    """The entries in `data`: bytes when there is no room for words (PS3.3 C.11.1.1, 8-bit entries)."""
     import numpy as np
 
     if bits <= 8 and len(data) < 2 * count:
@@ -112,7 +118,7 @@ def palette(dataset: Dataset, image: ImagePixel, bulkdata: Bulkdata) -> LookupTa
         listed = numbers(dataset, data_tag)
         data = None if listed else binary(dataset, data_tag, bulkdata)
         if listed:
-            entries = np.array(listed, dtype=np.int64).astype(np.uint16)
+            entries = _words(listed)
         elif data:
             entries = _entries(data, count, bits)
         else:
@@ -132,7 +138,7 @@ def palette(dataset: Dataset, image: ImagePixel, bulkdata: Bulkdata) -> LookupTa
 
 
 def unpacked(colours: "Array") -> "Array":
-    """What a `palette` gives for an image, as (rows, columns, 4): red, green, blue and nothing, 8 bits each."""
+    """What a `palette` gives, as (rows, columns, 4): red, green, blue and nothing, 8 bits each."""
     import numpy as np
 
     return np.ascontiguousarray(colours).view(np.uint8).reshape(*colours.shape, _PACKED)
@@ -162,7 +168,8 @@ def _expanded(data: bytes, count: int, bits: int) -> "Array":
     words = np.frombuffer(data, dtype=f"<u{unit}", count=len(data) // unit).tolist()
     result: list[int] = []
     place = 0
-    while place + 1 < len(words) and len(result) < count:
+    # A length of 0 says nothing: it is padding.
+    while place + 1 < len(words) and words[place + 1] and len(result) < count:
         if words[place] == _INDIRECT:
             _expand_indirect(words, place, result, count, wide=wide)
             place += 4 if wide else 6
@@ -190,6 +197,8 @@ def _expand_indirect(words: list[int], place: int, result: list[int], count: int
 def _expand_segment(words: list[int], place: int, result: list[int], count: int) -> int:
     """Append one discrete or linear segment to `result`; returns where the next segment begins."""
     code, length = words[place], words[place + 1] if place + 1 < len(words) else 0
+    if not length:
+        raise BrokenDicom("a palette segment is empty")
     if code == _DISCRETE:
         result.extend(words[place + 2 : place + 2 + min(length, count)])
         return place + 2 + length

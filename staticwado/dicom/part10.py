@@ -1,9 +1,10 @@
 """Part 10 files (PS3.10 section 7): preamble, file meta information, and in what encoding the data set is.
 
-One rule: what is recognisable is read. Files without preamble, without file meta information or with a transfer
-syntax that their bytes contradict exist in every archive; a note says so.
+One rule: what is recognisable is read. Files without preamble, without file meta information or with a
+transfer syntax that their bytes contradict exist in every archive; a note says so.
 """
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from staticwado.dicom.transfer_syntax import (
     TRANSFER_SYNTAXES,
     TransferSyntax,
 )
-from staticwado.dicom.vr import KNOWN
+from staticwado.dicom.vr import KNOWN, SHORT_LENGTH
 from staticwado.errors import BrokenDicom, NotDicom, Unsupported
 
 PREAMBLE = 128
@@ -24,8 +25,10 @@ MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 _MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
 _TRANSFER_SYNTAX_UID = 0x00020010
 _VRS = frozenset(code.encode() for code in KNOWN)
+_SHORT_VRS = frozenset(code.encode() for code in SHORT_LENGTH)
 _FIRST_GROUPS = (0x0008,)
 _MAX_META = 1 << 20
+_HEADER = struct.Struct("<HH2sH").unpack_from
 
 Inflate = Callable[[ByteSource, int], ByteSource]
 """Inflates the raw deflate stream of a source from an offset on, somewhere outside memory."""
@@ -86,8 +89,8 @@ def _guess(head: bytes, size: int) -> str | None:
 def parse(file: ByteSource, inflate: Inflate, window_size: int = 16384) -> Part10:
     """Find the data set of a Part 10 file.
 
-    Raises NotDicom, BrokenDicom (cut short in the file meta information, or a broken deflate stream) or Unsupported
-    (a transfer syntax that is not known).
+    Raises NotDicom, BrokenDicom (cut short in the file meta information, or a broken deflate stream) or
+    Unsupported (a transfer syntax that is not known).
     """
     window = Window(file, 0, window_size)
     head = window.data
@@ -107,6 +110,8 @@ def parse(file: ByteSource, inflate: Inflate, window_size: int = 16384) -> Part1
     meta, start = _file_meta(window, position, file.size)
     declared = meta.get(_TRANSFER_SYNTAX_UID, "")
     syntax = _choose_syntax(declared, window, start, file.size, notes)
+    if window.base:
+        window = Window(file, 0, window_size)
     source, data_start = file, start
     if syntax.deflated:
         source, start = inflate(file, start), 0
@@ -119,23 +124,38 @@ def _file_meta(window: Window, position: int, size: int) -> tuple[dict[int, str]
     """The UIDs of the file meta information (always explicit VR little endian) and where it ends."""
     meta: dict[int, str] = {}
     begin = position
-    walk = Walk(window, position, size)
-    events = iter(walk)
-    while window.bytes(position, 2) == b"\x02\x00":
-        event = next(events, None)
-        if event is None or event[0] is not Kind.LEAF or walk.position - begin > _MAX_META:
-            raise BrokenDicom("the file meta information is malformed")
-        _, tag, vr, _, offset, length = event
-        if vr == "UI" and length <= 256:
-            meta.setdefault(tag, window.bytes(offset, length).rstrip(b" \0").decode("latin-1"))
-        position = walk.position
-    window.require(begin, 0)
+    index = window.require(position, 8)
+    data = window.data
+    while index + 8 <= len(data):
+        group, element, code, length = _HEADER(data, index)
+        if group != 2:
+            break
+        end = index + 8 + length
+        if code in _SHORT_VRS and end > len(data):
+            index = window.require(position, 8 + length)
+            data = window.data
+            end = index + 8 + length
+        if code in _SHORT_VRS and end <= len(data):
+            if code == b"UI":
+                meta.setdefault(0x00020000 | element, data[index + 8 : end].rstrip(b" \0").decode("latin-1"))
+            position += 8 + length
+        else:
+            position = _skip_element(window, position, size, begin)
+        index = window.require(position, 8)
+        data = window.data
     return meta, position
 
 
-def _choose_syntax(
-    declared: str, window: Window, start: int, size: int, notes: list[str]
-) -> TransferSyntax:
+def _skip_element(window: Window, position: int, size: int, begin: int) -> int:
+    """Where an element of the file meta information that is long, cut short or odd ends."""
+    walk = Walk(window, position, size)
+    event = next(iter(walk), None)
+    if event is None or event[0] is not Kind.LEAF or walk.position - begin > _MAX_META:
+        raise BrokenDicom("the file meta information is malformed")
+    return walk.position
+
+
+def _choose_syntax(declared: str, window: Window, start: int, size: int, notes: list[str]) -> TransferSyntax:
     head = window.bytes(start, min(16, size - start))
     guess = _guess(head, size - start)
     if not declared:

@@ -1,7 +1,7 @@
 """The Image Pixel module (PS3.3 C.7.6.3) and native frames as arrays.
 
-Two steps, because both are needed on their own: `samples` gives what the bytes hold, cell by cell (PS3.5 8.1.1), and
-`stored_values` cuts the stored bits out of each cell. `to_array` is both.
+Two steps, because both are needed on their own: `samples` gives what the bytes hold, cell by cell
+(PS3.5 8.1.1), and `stored_values` cuts the stored bits out of each cell. `to_array` is both.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,9 @@ _FLOAT_PIXEL_DATA, _DOUBLE_FLOAT_PIXEL_DATA = "7FE00008", "7FE00009"
 
 SUBSAMPLED = frozenset(("YBR_FULL_422", "YBR_PARTIAL_422"))
 """Photometric Interpretations whose native frames hold Y Y Cb Cr for two pixels (PS3.3 C.7.6.3.1.2)."""
+
+
+Frame = bytes | bytearray | memoryview
 
 
 class SampleKind(Enum):
@@ -88,8 +91,8 @@ class ImagePixel:
 def image_pixel(dataset: Dataset) -> ImagePixel:
     """The Image Pixel module of a DICOM JSON data set.
 
-    Only what cannot be guessed is required: Rows, Columns, and Bits Allocated of integer pixels. What the standard
-    requires but files lack or contradict takes the value that nearly all such images have.
+    Only what cannot be guessed is required: Rows, Columns, and Bits Allocated of integer pixels. What the
+    standard requires but files lack or contradict takes the value that nearly all such images have.
 
     Raises Unsupported, naming the attribute.
     """
@@ -148,18 +151,18 @@ def _bits(dataset: Dataset, kind: SampleKind) -> tuple[int, int, int]:
     return allocated, stored, high
 
 
-def to_array(frame: bytes | memoryview, image: ImagePixel) -> "Array":
+def to_array(frame: Frame, image: ImagePixel) -> "Array":
     """The stored values of a native little endian frame: (rows, columns), or (rows, columns, samples).
 
-    YBR_FULL_422 comes out with every pixel's own Cb and Cr, as YBR_FULL has it. Bytes after the frame are ignored.
-    The result may be a read-only view of `frame`.
+    YBR_FULL_422 comes out with every pixel's own Cb and Cr, as YBR_FULL has it. Bytes after the frame are
+    ignored. The result may be a read-only view of `frame`.
 
     Raises BrokenDicom when `frame` is too short, Unsupported when its layout is unknown.
     """
     return stored_values(samples(frame, image), image)
 
 
-def samples(frame: bytes | memoryview, image: ImagePixel) -> "Array":
+def samples(frame: Frame, image: ImagePixel) -> "Array":
     """As `to_array`, but each value is the whole cell of Bits Allocated, unused bits included."""
     import numpy as np
 
@@ -170,8 +173,9 @@ def samples(frame: bytes | memoryview, image: ImagePixel) -> "Array":
     length = image.frame_length if halved else whole
     if len(frame) < length:
         raise BrokenDicom(
-            f"{image.kind.value} frame has {len(frame)} bytes where Rows {image.rows}, Columns {image.columns}, "
-            f"Samples per Pixel {image.samples_per_pixel} and Bits Allocated {image.bits_allocated} need {length}"
+            f"{image.kind.value} frame has {len(frame)} bytes, not {length} for Rows {image.rows}, "
+            f"Columns {image.columns}, Samples per Pixel {image.samples_per_pixel} and "
+            f"Bits Allocated {image.bits_allocated}"
         )
     count = image.rows * image.columns * 2 if halved else image.frame_samples
     if image.bits_allocated in (8, 16, 32, 64):
@@ -211,7 +215,7 @@ def stored_values(array: "Array", image: ImagePixel) -> "Array":
 
 
 def _packed(data: "Array", count: int, image: ImagePixel) -> "Array":
-    """Samples of any number of bits from a stream of bits, the least significant first (PS3.5 8.1.1, annex D)."""
+    """Samples of any number of bits from a stream of bits, least significant first (PS3.5 8.1.1, annex D)."""
     import numpy as np
 
     bits = image.bits_allocated

@@ -1,7 +1,7 @@
 """The grey scale and colour pipelines of PS3.4 N.2 up to 8-bit samples, and thumbnails made with them.
 
-`grey_or_rgb` works value by value, so it takes an image of any size: a whole frame to be rendered, or one that has
-been made smaller first, which is what makes thumbnails cheap.
+`grey_or_rgb` makes an image smaller before it transforms values where averaging allows it, which is what
+makes thumbnails cheap; at full size it is the rendered image.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from staticwado.dicom.codecs import DECODED_LIMIT, Decoded, decode_frame
 from staticwado.dicom.colour import rgb
-from staticwado.dicom.jsonvalues import Bulkdata, Dataset, first_item, first_number, items, numbers, text
+from staticwado.dicom.jsonvalues import Bulkdata, Dataset, first_number, item, numbers, text
 from staticwado.dicom.lookup import LookupTable, lookup_table, palette, unpacked
 from staticwado.dicom.pixels import ImagePixel, SampleKind, image_pixel, stored_values
 from staticwado.dicom.resample import fitted_size, shrunk, strided
@@ -38,9 +38,9 @@ THUMBNAIL_QUALITY = 80
 
 @dataclass(frozen=True, slots=True)
 class Grey:
-    """How stored values of one frame become grey: modality transformation, then values of interest, then inversion.
+    """How stored values of one frame become grey: modality transformation, values of interest, inversion.
 
-    Exactly one of `window`, `voi` and neither applies; with neither the range is found in the values.
+    At most one of `window` and `voi` is there; with neither the range is found in the values.
     """
 
     slope: float
@@ -59,14 +59,10 @@ class Grey:
 def macro(dataset: Dataset, sequence: str, frame_number: int) -> Dataset:
     """The item of the functional group `sequence` that holds for the frame (1-based; PS3.3 C.7.6.16).
 
-    The frame's own, else the shared one, else the data set itself, as images without functional groups have it.
+    The frame's own, else the shared one, else the data set itself, for images without functional groups.
     """
-    own = items(dataset, _PER_FRAME_GROUPS)
-    if 0 < frame_number <= len(own):
-        found = first_item(own[frame_number - 1], sequence)
-        if found:
-            return found
-    return first_item(first_item(dataset, _SHARED_GROUPS), sequence) or dataset
+    own = item(item(dataset, _PER_FRAME_GROUPS, frame_number), sequence)
+    return own or item(item(dataset, _SHARED_GROUPS), sequence) or dataset
 
 
 def grey_of(
@@ -81,14 +77,14 @@ def grey_of(
     signed = image.pixel_representation == 1
     modality = None
     if _MODALITY_LUT in dataset and not _for_measuring_only(dataset):
-        modality = lookup_table(first_item(dataset, _MODALITY_LUT), bulkdata, signed=signed)
+        modality = lookup_table(item(dataset, _MODALITY_LUT), bulkdata, signed=signed)
     voi = None
     if window is None:
         values_of_interest = macro(dataset, _FRAME_VOI_LUT, frame_number)
         window = window_of(values_of_interest, exact=image.kind is not SampleKind.INTEGER)
         if window is None and _VOI_LUT in values_of_interest:
             negative = signed if modality is None else False
-            voi = lookup_table(first_item(values_of_interest, _VOI_LUT), bulkdata, signed=negative)
+            voi = lookup_table(item(values_of_interest, _VOI_LUT), bulkdata, signed=negative)
     return Grey(
         slope=slope or 1.0,
         intercept=intercept or 0.0,
@@ -100,7 +96,7 @@ def grey_of(
 
 
 def _for_measuring_only(dataset: Dataset) -> bool:
-    """X-ray projections whose Modality LUT leads back to X-ray intensity, not to the screen (PS3.3 C.8.7.1.1.2)."""
+    """X-ray projections whose Modality LUT leads back to X-ray intensity, not to the screen (C.8.7.1.1.2)."""
     return text(dataset, "00080016") in _X_RAY and text(dataset, "00281040") in ("LOG", "DISP")
 
 
@@ -141,8 +137,8 @@ def grey_or_rgb(
 ) -> "Array":
     """A decoded frame ready to show: 8-bit (rows, columns) grey or (rows, columns, 3) RGB.
 
-    Modality LUT, VOI LUT or window, palette and colour space are applied as the data set says for this frame (1-based).
-    With `size` (rows, columns) the result has that size.
+    Modality LUT, VOI LUT or window, palette and colour space are applied as the data set says for this frame
+    (1-based). `window` replaces what the data set says; with `size` (rows, columns) the result has that size.
 
     Raises Unsupported or BrokenDicom for what cannot be shown; what `bulkdata` raises passes through.
     """
@@ -198,7 +194,7 @@ def _interleaved(planes: "Array") -> "Array":
 
 
 def pixel_aspect(dataset: Dataset, frame_number: int) -> float:
-    """The height of a pixel over its width; 1 where the data set does not say or says nonsense (PS3.3 C.7.6.3.1.7)."""
+    """The height of a pixel over its width (PS3.3 C.7.6.3.1.7); 1 where the data set is silent or absurd."""
     measures = macro(dataset, _PIXEL_MEASURES, frame_number)
     for source, tag in ((dataset, _PIXEL_ASPECT_RATIO), *((measures, tag) for tag in _SPACINGS)):
         found = numbers(source, tag)
@@ -218,7 +214,7 @@ def thumbnail(
     *,
     limit: int = DECODED_LIMIT,
 ) -> bytes:
-    """One frame as a small baseline JPEG, its longest side at most `size` pixels and never longer than it was.
+    """One frame as a small baseline JPEG, its longest side at most `size` pixels, never longer than it was.
 
     `dataset` is the DICOM JSON of the instance; `frame` is in `transfer_syntax` (native: little endian);
     `frame_number` is 1-based and selects the functional groups. Pixels that are not square are evened out.

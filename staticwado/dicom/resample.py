@@ -22,16 +22,16 @@ def fitted_size(rows: int, columns: int, aspect: float, size: int) -> tuple[int,
 
 
 def strided(array: "Array", rows: int, columns: int) -> "Array":
-    """Every n-th pixel so that at least twice as many as asked for are left, for what cannot be averaged."""
+    """Every n-th pixel, so that twice as many as asked for are left: for what cannot be averaged."""
     down, across = max(array.shape[0] // (2 * rows), 1), max(array.shape[1] // (2 * columns), 1)
     return array[::down, ::across] if down > 1 or across > 1 else array
 
 
 def shrunk(array: "Array", rows: int, columns: int, bits: int) -> "Array":
-    """`array` at `rows` by `columns`: averaged where it gets smaller, interpolated where (for the aspect) larger.
+    """`array` at `rows` by `columns`: averaged where it gets smaller, interpolated where it gets larger.
 
-    `bits` is how many bits the values have, sign included. Integers come back as floating point unless the size
-    stays. Images of several samples come back plane by plane in memory.
+    `bits` is how many bits the values have, sign included. Integers come back as floating point unless the
+    size stays. Images of several samples come back plane by plane in memory.
     """
     import numpy as np
 
@@ -50,8 +50,9 @@ def shrunk(array: "Array", rows: int, columns: int, bits: int) -> "Array":
 
 
 def _picks(box: int) -> range:
-    """Which rows or columns of a box of `box` are averaged."""
-    return range(0, box, -(-box // _BOX))
+    """Which rows or columns of a box of `box` are averaged: evenly spaced about its middle."""
+    step = -(-box // _BOX)
+    return range((box - 1) % step // 2, box, step)
 
 
 def _rows_added(array: "Array", down: int, bits: int, across: int) -> "Array":

@@ -57,7 +57,7 @@ def dictionary_vr(tag: int, creator: str | None = None) -> str:
         return "UL"
     if is_private_creator(tag):
         return "LO"
-    from pydicom.datadict import dictionary_VR, private_dictionary_VR  # noqa: PLC0415  (0.3 s; often not needed)
+    from pydicom.datadict import dictionary_VR, private_dictionary_VR  # 0.3 s; often not needed
 
     try:
         if is_private(tag):

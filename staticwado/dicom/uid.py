@@ -9,7 +9,7 @@ MAX_LENGTH = 64
 
 
 def is_uid(text: str) -> bool:
-    """Whether `text` is a UID: digits in dotted components, at most 64 characters; leading zeros are tolerated."""
+    """Whether `text` is a UID: dotted digits, at most 64 characters; leading zeros are tolerated."""
     return len(text) <= MAX_LENGTH and _UID.fullmatch(text) is not None
 
 

@@ -1,7 +1,7 @@
 """One element's value as DICOM JSON text (PS3.18 F.2.3 to F.2.7).
 
-One rule: nothing is dropped and nothing is changed. What a JSON number would change stays text, what cannot be read
-in its VR is kept as the bytes that it is, and either is said in a note.
+One rule: nothing is dropped and nothing is changed. What a JSON number would change stays text, what cannot
+be read in its VR is kept as the bytes that it is, and either is said in a note.
 """
 
 import base64
@@ -13,7 +13,7 @@ from json.encoder import encode_basestring as quote
 from staticwado.dicom.charset import CharacterDecoder, split_person_name
 from staticwado.dicom.vr import BINARY, CHARSET_DEPENDENT, NUMBER_FORMAT, NUMBER_SIZE, SINGLE_TEXT, WORD_SIZE
 
-_DECIMAL = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+_DECIMAL = re.compile(r"([+-]?)(0*)([0-9]*)(?:\.([0-9]*))?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,12}", re.ASCII)
 _SAFE_INTEGER = 1 << 53
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
@@ -119,7 +119,7 @@ def _name(text: str) -> str:
 def _number_texts(vr: str, text: str, note: str | None) -> tuple[str, str | None]:
     texts = []
     for value in text.split("\\"):
-        value = value.strip(" \0")  # noqa: PLW2901
+        value = value.strip(" \0")
         number = (json_integer if vr == "IS" else json_decimal)(value)
         if number is None and value:
             note = f"is no {vr}: {value[:40]!r}"
@@ -129,7 +129,16 @@ def _number_texts(vr: str, text: str, note: str | None) -> tuple[str, str | None
 
 def json_integer(text: str) -> str | None:
     """The JSON number that is equal to the IS `text` (PS3.5 6.2), or None."""
-    return str(int(text)) if _INTEGER.fullmatch(text) else None
+    if not _INTEGER.fullmatch(text):
+        return None
+    number = str(int(text))
+    return "-0" if number == "0" and text[0] == "-" else number
+
+
+def _in_range(text: str) -> bool:
+    """Whether a double neither overflows nor vanishes."""
+    number = float(text)
+    return math.isfinite(number) and (number != 0 or not text.lower().partition("e")[0].strip("+-.0"))
 
 
 def json_decimal(text: str) -> str | None:
@@ -140,11 +149,11 @@ def json_decimal(text: str) -> str | None:
     found = _DECIMAL.fullmatch(text)
     if found is None:
         return None
-    sign, whole, fraction, exponent = found.groups()
-    if not whole and not fraction and "0" not in text:
+    sign, zeros, whole, fraction, exponent = found.groups()
+    if not (zeros or whole or fraction):
         return None
     digits = len(whole) + len(fraction or "")
-    if digits > 17 or (exponent and not math.isfinite(float(text))):
+    if digits > 17 or (exponent and not _in_range(text)):
         return None
     number = ("-" if sign == "-" else "") + (whole or "0")
     if fraction:

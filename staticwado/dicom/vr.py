@@ -1,7 +1,7 @@
 """Value representations: PS3.5 section 6.2 and table 7.1-1."""
 
 LONG_LENGTH = frozenset("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-"""VRs, as in the data element, whose explicit header has two reserved bytes and a 32-bit length (PS3.5 7.1.2)."""
+"""VRs whose explicit header has two reserved bytes and a 32-bit length (PS3.5 7.1.2)."""
 
 SHORT_LENGTH = frozenset("AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 """VRs whose explicit header has a 16-bit length."""
@@ -25,5 +25,7 @@ SINGLE_TEXT = frozenset({"LT", "ST", "UT", "UR"})
 CHARSET_DEPENDENT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Text that Specific Character Set (0008,0005) governs (PS3.5 6.1.2.3)."""
 
-BULKDATA_ALLOWED = BINARY | frozenset({"FL", "FD", "LT", "SL", "SS", "ST", "SV", "UC", "UL", "US", "UT", "UV"})
+BULKDATA_ALLOWED = BINARY | frozenset(
+    {"FL", "FD", "LT", "SL", "SS", "ST", "SV", "UC", "UL", "US", "UT", "UV"}
+)
 """VRs whose values may be given by a BulkDataURI (PS3.18 F.2.2); DS and IS are not among them."""

@@ -1,10 +1,13 @@
-"""The compact form of a study's metadata: what instances share is written once (docs/layout.md, "Compact form").
+"""The compact form of a study's metadata: what instances share is written once (docs/layout.md).
 
-One rule: `expand(pack(rows)) == rows`, for every list of data sets in DICOM JSON.
+One rule: `expand(pack(rows)) == rows`, for every list of data sets in DICOM JSON, down to the text of a
+number: 1, 1.0 and true are equal in Python and different in JSON, so elements are compared by their text.
 """
 
 from collections.abc import Sequence
 from typing import Any
+
+import orjson
 
 Dataset = dict[str, Any]
 MISSING = None
@@ -17,7 +20,8 @@ _FEW = 4
 def pack(rows: Sequence[Dataset], depth: int = 0) -> dict[str, Any]:
     """`rows` with what all of them share apart from what differs.
 
-    `{"count": n, "shared": {tag: element}, "columns": {tag: column}}`; see `_column` for the kinds of columns.
+    `{"count": n, "shared": {tag: element}, "columns": {tag: column}}`; see `_column` for the kinds of
+    columns.
     """
     tags: dict[str, None] = {}
     for row in rows:
@@ -28,7 +32,7 @@ def pack(rows: Sequence[Dataset], depth: int = 0) -> dict[str, Any]:
     for tag in sorted(tags):
         elements = [row.get(tag, MISSING) for row in rows]
         first = elements[0]
-        if first is not MISSING and all(element == first for element in elements):
+        if first is not MISSING and _all_same(elements):
             shared[tag] = _pack_element(first, depth)
         else:
             columns[tag] = _column(elements, depth)
@@ -57,15 +61,32 @@ def expand(packed: dict[str, Any]) -> list[Dataset]:
     return rows
 
 
+def _all_same(elements: list[Any]) -> bool:
+    first, text = elements[0], orjson.dumps(elements[0])
+    return all(
+        element is first or (element is not MISSING and orjson.dumps(element) == text) for element in elements
+    )
+
+
+def _has_values(element: Any) -> bool:
+    """Whether nothing but a VR and values make up the element, in this order."""
+    if not isinstance(element, dict) or len(element) != 2 or next(iter(element)) != "vr":
+        return False
+    values = element.get("Value")
+    return isinstance(values, list) and bool(values)
+
+
 def _is_sequence(element: Any) -> bool:
-    return isinstance(element, dict) and element.get("vr") == "SQ" and bool(element.get("Value"))
+    return (
+        _has_values(element)
+        and element["vr"] == "SQ"
+        and all(isinstance(item, dict) for item in element["Value"])
+    )
 
 
 def _pack_element(element: Any, depth: int) -> Any:
     if _is_sequence(element) and len(element["Value"]) > 1 and depth < _DEEPEST:
-        items = element["Value"]
-        if all(isinstance(item, dict) for item in items):
-            return {"vr": "SQ", "items": pack(items, depth + 1)}
+        return {"vr": "SQ", "items": pack(element["Value"], depth + 1)}
     return element
 
 
@@ -80,8 +101,8 @@ def _column(elements: list[Any], depth: int) -> dict[str, Any]:
 
     `{"vr", "values": [...]}`: single values; `{"vr", "Value": [[...], ...]}`: several values each;
     `{"vr", "rows": [packed, ...]}`: sequences of equally many items, the first items of all rows first;
-    `{"distinct": [element, ...], "index": [...]}`: few different elements, by number, -1 where a row has none;
-    `{"elements": [...]}`: anything, null where a row has none.
+    `{"distinct": [element, ...], "index": [...]}`: few different elements, by number, -1 where a row has
+    none; `{"elements": [...]}`: anything, null where a row has none.
     """
     simple = _values(elements)
     if simple is not None and not _repeats(simple):
@@ -98,12 +119,11 @@ def _column(elements: list[Any], depth: int) -> dict[str, Any]:
 
 
 def _values(elements: list[Any]) -> dict[str, Any] | None:
-    vrs = {element.get("vr") if isinstance(element, dict) else None for element in elements}
-    if len(vrs) != 1 or None in vrs or "SQ" in vrs:
+    if not all(map(_has_values, elements)):
         return None
-    if any(len(element) != 2 or not element.get("Value") for element in elements):
+    vr = elements[0]["vr"]
+    if vr == "SQ" or any(element["vr"] != vr for element in elements):
         return None
-    vr = vrs.pop()
     if all(len(element["Value"]) == 1 for element in elements):
         return {"vr": vr, "values": [element["Value"][0] for element in elements]}
     return {"vr": vr, "Value": [element["Value"] for element in elements]}
@@ -116,22 +136,21 @@ def _repeats(column: dict[str, Any]) -> bool:
 
 
 def _same_length(elements: list[Any]) -> int:
-    if not all(_is_sequence(element) and len(element) == 2 for element in elements):
+    if not all(map(_is_sequence, elements)):
         return 0
     lengths = {len(element["Value"]) for element in elements}
-    plain = all(isinstance(item, dict) for element in elements for item in element["Value"])
-    return lengths.pop() if len(lengths) == 1 and plain else 0
+    return lengths.pop() if len(lengths) == 1 else 0
 
 
 def _distinct(elements: list[Any]) -> tuple[list[Any], list[int]]:
-    numbers: dict[str, int] = {}
+    numbers: dict[bytes, int] = {}
     distinct: list[Any] = []
     index: list[int] = []
     for element in elements:
         if element is MISSING:
             index.append(-1)
             continue
-        key = repr(element)
+        key = orjson.dumps(element)
         if key not in numbers:
             numbers[key] = len(distinct)
             distinct.append(element)

@@ -8,7 +8,7 @@ import orjson
 DEEPEST = 200
 """Brackets inside brackets that the JSON library writes; what is nested deeper stays text."""
 _MANY_SEQUENCES = 60
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]')
 
 
 def parse_dataset(text: bytes) -> dict[str, Any]:

@@ -75,9 +75,10 @@ def _unquote(value: str) -> str:
     return value
 
 
-def _parameters(pieces: Sequence[str]) -> dict[str, str]:
+def _parameters(text: str) -> dict[str, str]:
+    """Parameters by lower-case name, without their quotes; of equal names the first."""
     found: dict[str, str] = {}
-    for piece in pieces:
+    for piece in _split(text, ";"):
         name, _, value = piece.partition("=")
         found.setdefault(name.strip().lower(), _unquote(value.strip()))
     return found
@@ -115,7 +116,7 @@ def parse_accept(text: str | None) -> tuple[MediaRange, ...]:
         return (MediaRange(ANY),)
     ranges = []
     for entry in _split(text, ","):
-        name, *rest = _split(entry, ";")
+        name, _, rest = entry.partition(";")
         media_type, parameters = _named(name), _parameters(rest)
         quality = _quality(parameters.get("q"))
         if not _is_media_type(media_type) or quality is None:
@@ -144,7 +145,7 @@ def _covers(pattern: str, offer: Offer) -> int:
 
 
 def _fit(wanted: MediaRange, offer: Offer) -> int:
-    """How closely an entry names an offer: 0 not at all; the most specific entry decides (RFC 9110 12.5.1)."""
+    """How closely an entry names an offer: 0 not at all; the closest one decides (RFC 9110 12.5.1)."""
     if wanted.transfer_syntax not in (None, "*", offer.transfer_syntax):
         return 0
     exact = 1 if wanted.transfer_syntax in (None, "*") else 2
@@ -179,15 +180,15 @@ def choose(ranges: Sequence[MediaRange], offers: Sequence[Offer]) -> Offer:
 
 
 def accepts_gzip(text: str | None) -> bool:
-    """Whether an Accept-Encoding header allows gzip; without one it is not: a bare client cannot read it."""
+    """Whether an Accept-Encoding header allows gzip; no header means no: a bare client cannot read it."""
     if not text:
         return False
     allowed: dict[str, float] = {}
     for entry in _split(text, ","):
-        name, *rest = _split(entry, ";")
+        name, _, rest = entry.partition(";")
         quality = _quality(_parameters(rest).get("q"))
         if quality is not None:
-            allowed.setdefault(name.lower(), quality)
+            allowed.setdefault(name.strip().lower(), quality)
     for name in ("gzip", "x-gzip", "*"):
         if name in allowed:
             return allowed[name] > 0

@@ -49,7 +49,7 @@ def join(parts: Iterable[tuple[bytes, Iterable[bytes]]]) -> Iterator[bytes]:
 def split_one(data: bytes) -> tuple[str, int, int]:
     """Where the payload of a stored one-part file lies: (part Content-Type, offset, length).
 
-    `data` may be the whole file or its first bytes; then the length counts to the end of `data` less the tail.
+    `data` may be the whole file or its first bytes; the length counts to the end of `data` less the tail.
     Raises ValueError when `data` does not start as `head` writes it.
     """
     end = data.find(b"\r\n\r\n")

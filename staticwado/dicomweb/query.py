@@ -1,6 +1,6 @@
 """Search requests (PS3.18 8.3.4 and 10.6) as values.
 
-One rule: a supported parameter with an impossible value is an error; an unsupported one is ignored (PS3.18 8.3).
+One rule: a supported parameter with an impossible value is an error, an unsupported one is ignored (8.3).
 """
 
 from collections.abc import Iterable, Mapping

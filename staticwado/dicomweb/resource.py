@@ -6,6 +6,7 @@ One rule: a path becomes a Resource only if every UID in it is a UID and every n
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import pairwise
 
 from staticwado.dicom.uid import is_uid
 from staticwado.errors import BadRequest, NotFound
@@ -83,7 +84,7 @@ def parse_frames(text: str) -> tuple[int, ...]:
         if not (item.isascii() and item.isdigit()) or len(item) > 10 or int(item) < 1:
             raise BadRequest(f"frame numbers count from 1 and are separated by commas; not {text[:80]!r}")
         numbers.append(int(item))
-    if any(after <= before for before, after in zip(numbers, numbers[1:], strict=False)):
+    if any(after <= before for before, after in pairwise(numbers)):
         raise BadRequest(f"a frame list is ascending, without repeats; not {text[:80]!r}")
     return tuple(numbers)
 
@@ -95,7 +96,7 @@ def _uid(text: str, name: str) -> str:
 
 
 def parse_path(path: str) -> Resource:
-    """The resource that `path` (decoded, without prefix or leading slash, such as `studies/1.2/series`) names.
+    """The resource that `path` (decoded, no prefix or leading slash, such as `studies/1.2/series`) names.
 
     Raises BadRequest for a malformed UID or number, NotFound for a path outside the grammar of PS3.18 10.1.
     """

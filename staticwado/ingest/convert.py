@@ -1,7 +1,7 @@
 """One source becomes what the archive keeps of it: UIDs, metadata, bulkdata, frames.
 
-One rule: reading here, writing elsewhere. Nothing of the archive is touched before the whole header was read and
-every UID was found to be one.
+One rule: reading here, writing elsewhere. Nothing of the archive is touched before the whole header was read
+and every UID was found to be one.
 """
 
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from staticwado.dicom.frames import (
     native_frames,
     word_size,
 )
-from staticwado.dicom.jsonmodel import Bulk, EncodedDataset, Encoder
+from staticwado.dicom.jsonmodel import Bulk, EncodedDataset, Encoder, PixelValue
 from staticwado.dicom.part10 import MEDIA_STORAGE_DIRECTORY, Inflate, Part10, parse
-from staticwado.dicom.sources import ByteSource
+from staticwado.dicom.sources import ByteSource, MemorySource
 from staticwado.dicom.tags import format_tag
 from staticwado.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES, TransferSyntax
 from staticwado.dicom.uid import check_uid
-from staticwado.errors import BrokenDicom, NotDicom
+from staticwado.errors import BrokenDicom, InvalidUid, NotDicom
 
 FIRST_WINDOW = 8192
 LARGEST_WINDOW = 1 << 20
@@ -75,7 +75,7 @@ class Converter:
         self._inflate = inflate
         self._encoder = Encoder(self._keep)
         self._window = FIRST_WINDOW
-        self._source: ByteSource | None = None
+        self._source: ByteSource = MemorySource(b"")
         self._kept: list[KeptValue] = []
 
     def convert(self, file: ByteSource) -> Converted:
@@ -92,14 +92,13 @@ class Converter:
         study, series, instance = _uids(dataset)
         frames, syntax, length = self._frames(part10, dataset)
         self._name_document(dataset)
-        self._window = min(LARGEST_WINDOW, max(FIRST_WINDOW, -(-dataset.end // 4096) * 4096))
+        self._window = min(LARGEST_WINDOW, max(FIRST_WINDOW, -(-dataset.header_end // 4096) * 4096))
         dataset.add(tags.AVAILABLE_TRANSFER_SYNTAX_UID, f'{{"vr":"UI","Value":["{syntax.served_uid}"]}}')
         return Converted(
             part10, study, series, instance, dataset, syntax, frames, length, self._used(dataset)
         )
 
     def _keep(self, bulk: Bulk) -> str:
-        assert self._source is not None
         kept = KeptValue(bulk, self._keep_value(self._source, bulk), "bin")
         self._kept.append(kept)
         return layout.bulkdata_uri(kept.address)
@@ -121,7 +120,7 @@ class Converter:
                 member = member.replace(kept.address, named.address)
         dataset.members[tags.ENCAPSULATED_DOCUMENT] = member
 
-    # -- pixel data -----------------------------------------------------------------------------------------------
+    # -- pixel data ------------------------------------------------------------------------------------------
 
     def _frames(
         self, part10: Part10, dataset: EncodedDataset
@@ -131,7 +130,7 @@ class Converter:
         if pixels is None:
             return None, syntax, None
         if pixels.encapsulated:
-            frames, length = self._encapsulated(part10, dataset)
+            frames, length = self._encapsulated(part10, dataset, pixels)
             self._encoder.resume(
                 dataset, Window(part10.source, frames.end), frames.end, part10.source.size, syntax
             )
@@ -139,7 +138,7 @@ class Converter:
             dataset.add(pixels.tag, f'{{"vr":"{pixels.vr}"}}')
             return None, syntax, None
         else:
-            native, length = self._native(part10, dataset)
+            native, length = self._native(part10, dataset, pixels)
             if native is None:
                 return None, syntax, None
             frames = native
@@ -147,12 +146,13 @@ class Converter:
         dataset.add(pixels.tag, f'{{"vr":"{pixels.vr}","BulkDataURI":"{layout.PIXELDATA_URI}"}}')
         return frames, syntax, length
 
-    def _encapsulated(self, part10: Part10, dataset: EncodedDataset) -> tuple[FrameTable, int | None]:
-        assert dataset.pixels is not None
+    def _encapsulated(
+        self, part10: Part10, dataset: EncodedDataset, pixels: PixelValue
+    ) -> tuple[FrameTable, int | None]:
         syntax, source = part10.syntax, part10.source
         if not syntax.encapsulated:
             raise BrokenDicom(
-                f"{format_tag(dataset.pixels.tag)} is encapsulated, but the transfer syntax is {syntax.name}"
+                f"{format_tag(pixels.tag)} is encapsulated, but the transfer syntax is {syntax.name}"
             )
         length = None
         if syntax.media_type == TRANSFER_SYNTAXES[EXPLICIT_VR_LITTLE_ENDIAN].media_type:
@@ -166,17 +166,18 @@ class Converter:
                 source.read(offsets.offset, offsets.length),
                 source.read(lengths.offset, lengths.length),
             )
-        offset = dataset.pixels.span.offset
-        frames = encapsulated_frames(source, offset, _number_of_frames(dataset), syntax, extended, length)
-        return frames, length
+        count = _number_of_frames(dataset)
+        return encapsulated_frames(source, pixels.span.offset, count, syntax, extended, length), length
 
-    def _native(self, part10: Part10, dataset: EncodedDataset) -> tuple[FrameTable | None, int | None]:
-        """The frames of a native value; none, and the value kept as bulkdata, where nothing says its shape."""
-        pixels = dataset.pixels
-        assert pixels is not None
+    def _native(
+        self, part10: Part10, dataset: EncodedDataset, pixels: PixelValue
+    ) -> tuple[FrameTable | None, int | None]:
+        """The frames of a native value; none, and the value is bulkdata, where nothing says its shape."""
         bits = _bits(dataset, pixels.span.length)
         if not bits:
-            dataset.notes.append(f"{format_tag(pixels.tag)} has no rows, columns or bits and was kept as bulkdata")
+            dataset.notes.append(
+                f"{format_tag(pixels.tag)} has no rows, columns or bits and was kept as bulkdata"
+            )
             size = 1 if part10.syntax.little_endian else word_size(pixels.vr, 16)
             uri = self._keep(Bulk(pixels.tag, pixels.vr, (pixels.span,), size))
             dataset.add(pixels.tag, f'{{"vr":"{pixels.vr}","BulkDataURI":"{uri}"}}')
@@ -190,10 +191,18 @@ class Converter:
 def _uids(dataset: EncodedDataset) -> tuple[str, str, str]:
     if not dataset.members:
         raise BrokenDicom("the data set is empty")
-    study = check_uid(dataset.text(tags.STUDY_INSTANCE_UID), "Study Instance UID (0020,000D)")
-    series = check_uid(dataset.text(tags.SERIES_INSTANCE_UID), "Series Instance UID (0020,000E)")
-    instance = check_uid(dataset.text(tags.SOP_INSTANCE_UID), "SOP Instance UID (0008,0018)")
-    return study, series, instance
+    return (
+        _uid(dataset, tags.STUDY_INSTANCE_UID, "Study Instance UID"),
+        _uid(dataset, tags.SERIES_INSTANCE_UID, "Series Instance UID"),
+        _uid(dataset, tags.SOP_INSTANCE_UID, "SOP Instance UID"),
+    )
+
+
+def _uid(dataset: EncodedDataset, tag: int, name: str) -> str:
+    values = dataset.texts(tag)
+    if len(values) > 1:
+        raise InvalidUid(f"{name} {format_tag(tag)} has {len(values)} values")
+    return check_uid(values[0] if values else None, f"{name} {format_tag(tag)}")
 
 
 def _count(dataset: EncodedDataset, tag: int) -> int:

@@ -10,11 +10,11 @@ from io import FileIO
 
 from staticwado import layout
 from staticwado.dicom.frames import FrameTable
+from staticwado.dicom.jsonmodel import Bulk
 from staticwado.dicom.sources import ByteSource, Span
 from staticwado.dicomweb import multipart
 from staticwado.dicomweb.multipart import BOUNDARY
 from staticwado.errors import BrokenDicom, Unsupported
-from staticwado.dicom.jsonmodel import Bulk
 from staticwado.ingest.convert import Converted, KeepValue, KeptValue
 from staticwado.ingest.skeleton import Skeleton
 from staticwado.store.local import Staging
@@ -35,7 +35,9 @@ class Buffer:
 
 
 def read_spans(source: ByteSource, spans: tuple[Span, ...], buffer: Buffer) -> Iterator[memoryview]:
-    """The bytes of `spans` in chunks; a chunk is valid until the next one is asked for. Raises BrokenDicom."""
+    """The bytes of `spans` in chunks; a chunk is valid until the next one is asked for. Raises
+    BrokenDicom.
+    """
     for span in spans:
         position = span.offset
         while position < span.end:
@@ -54,13 +56,19 @@ class BoundaryGuard:
         self._tail = b""
 
     def check(self, buffer: Buffer, length: int) -> None:
-        """Look at the first `length` bytes of `buffer`, which follow those of the call before. Raises Unsupported."""
+        """Look at the first `length` bytes of `buffer`, which follow those of the call before. Raises
+        Unsupported.
+        """
         found = buffer.data.find(_BOUNDARY, 0, length) >= 0
         if not found and self._tail:
-            found = _BOUNDARY in self._tail + buffer.data[: min(length, len(_BOUNDARY))]
+            found = _BOUNDARY in self._tail + buffer.data[: min(length, len(_BOUNDARY) - 1)]
         if found:
             raise Unsupported(_HOLDS_BOUNDARY)
-        self._tail = bytes(buffer.data[max(0, length - len(_BOUNDARY) + 1) : length])
+        kept = len(_BOUNDARY) - 1
+        if length < kept:
+            self._tail = (self._tail + buffer.data[:length])[-kept:]
+        else:
+            self._tail = bytes(buffer.data[length - kept : length])
 
     def check_bytes(self, data: bytes) -> None:
         """Look at `data`, which follows the bytes of the call before. Raises Unsupported."""
@@ -132,11 +140,13 @@ class FilePass:
         self._buffer = buffer
         self._digest = hashlib.sha256()
         self._skeleton = Skeleton("", self._file.size)
+        inside = () if converted.part10.deflated else converted.bulkdata
         self._values = sorted(
             (kept.bulk.spans[0].offset, kept.bulk.spans[0].length, kept.address)
-            for kept in converted.bulkdata
+            for kept in inside
             if kept.bulk.word == 1 and len(kept.bulk.spans) == 1
         )
+        self._next = 0
         part_type = multipart.content_type(converted.syntax.media_type, converted.syntax.served_uid)
         self._head = multipart.head(part_type)
 
@@ -153,11 +163,12 @@ class FilePass:
                 if piece.frame != current:
                     self._end_frame(out)
                     out, current, written, guard = None, piece.frame, 0, BoundaryGuard()
-                if out is None and self._is_whole(piece):
-                    self._write_whole(piece, guard)
+                if out is None and self._is_whole(piece.frame, piece.span):
+                    self._write_whole(piece.frame, piece.span, guard)
                 else:
                     out = out or self._begin_frame(piece.frame)
-                    self._append(out, piece, written, guard)
+                    self._append(out, piece.span, guard)
+                    self._skeleton.add_frame_part(piece.frame + 1, Span(written, piece.span.length))
                     written += piece.span.length
             self._end_frame(out)
             out = None
@@ -180,37 +191,34 @@ class FilePass:
         self._skeleton.sha256 = self._digest.hexdigest()
         return self._skeleton
 
-    def _is_whole(self, piece: Piece) -> bool:
-        assert self._frames is not None
-        assert piece.frame is not None
-        return piece.span.length <= len(self._buffer.view) and len(self._frames.spans(piece.frame)) == 1
+    def _is_whole(self, frame: int, span: Span) -> bool:
+        """Whether `span` is all of the frame, and fits into the buffer."""
+        whole = self._frames is not None and len(self._frames.spans(frame)) == 1
+        return whole and span.length <= len(self._buffer.view)
 
     def _name(self, frame: int) -> str:
         return f"{self._folder}/frames/{layout.frame_name(frame + 1, self._suffix)}"
 
-    def _write_whole(self, piece: Piece, guard: BoundaryGuard) -> None:
+    def _write_whole(self, frame: int, span: Span, guard: BoundaryGuard) -> None:
         """The common case: one read, one hash, one write."""
-        assert piece.frame is not None
-        part = self._buffer.view[: piece.span.length]
-        if self._file.read_into(piece.span.offset, part) < piece.span.length:
-            raise BrokenDicom(f"the source ends inside frame {piece.frame + 1}")
+        part = self._buffer.view[: span.length]
+        if self._file.read_into(span.offset, part) < span.length:
+            raise BrokenDicom(f"the source ends inside frame {frame + 1}")
         self._digest.update(part)
-        guard.check(self._buffer, piece.span.length)
-        self._staging.write(self._name(piece.frame), [self._head, part, multipart.TAIL])
-        self._skeleton.add_frame(piece.frame + 1)
+        guard.check(self._buffer, span.length)
+        self._staging.write(self._name(frame), [self._head, part, multipart.TAIL])
+        self._skeleton.add_frame(frame + 1)
 
     def _begin_frame(self, frame: int) -> FileIO:
         out = self._staging.create(self._name(frame))
         out.write(self._head)
         return out
 
-    def _append(self, out: FileIO, piece: Piece, written: int, guard: BoundaryGuard) -> None:
-        assert piece.frame is not None
-        for part in read_spans(self._file, (piece.span,), self._buffer):
+    def _append(self, out: FileIO, span: Span, guard: BoundaryGuard) -> None:
+        for part in read_spans(self._file, (span,), self._buffer):
             self._digest.update(part)
             guard.check(self._buffer, len(part))
             out.write(part)
-        self._skeleton.add_frame_part(piece.frame + 1, Span(written, piece.span.length))
 
     @staticmethod
     def _end_frame(out: FileIO | None) -> None:
@@ -219,9 +227,11 @@ class FilePass:
             out.close()
 
     def _keep(self, span: Span) -> None:
-        """Bytes that are no frame: values that are kept as bulkdata already, and what only the skeleton has."""
+        """Bytes that are no frame: values that are kept as bulkdata, and what only the skeleton has."""
         position = span.offset
-        for offset, length, address in self._values:
+        while self._next < len(self._values) and self._values[self._next][0] < span.end:
+            offset, length, address = self._values[self._next]
+            self._next += 1
             if offset < position or offset + length > span.end:
                 continue
             self._raw(Span(position, offset - position))

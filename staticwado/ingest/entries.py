@@ -1,7 +1,8 @@
-"""Entries of the study index files: what a search answers for a study, a series, an instance (PS3.18 10.6.3.3).
+"""Entries of the study index files: what a search answers for a study, a series, an instance (PS3.18
+10.6.3.3).
 
-One rule: an entry follows from the metadata of the instances alone, whatever the order they came in. Where they
-disagree, the value of the one lowest by series and instance UID stands, and a note says so.
+One rule: an entry follows from the metadata of the instances alone, whatever the order they came in. Where
+they disagree, the value of the one lowest by series and instance UID stands, and a note says so.
 """
 
 from collections.abc import Iterable, Sequence
@@ -80,7 +81,9 @@ def _agreed(datasets: Sequence[Dataset], wanted: Iterable[str], what: str, notes
             if found is None or (_is_empty(found) and not _is_empty(element)):
                 found = element
             elif element != found and not _is_empty(element):
-                notes.append(f"instances of {what} disagree on {tag[:4]},{tag[4:]}; the first one's value stands")
+                notes.append(
+                    f"instances of {what} disagree on {tag[:4]},{tag[4:]}; the first one's value stands"
+                )
                 break
         if found is not None:
             entry[tag] = found
@@ -103,14 +106,15 @@ def series_entry(datasets: Sequence[Dataset], study: str, series: str, notes: li
     return _finish(entry, attributes.SERIES_REQUIRED, Resource(View.PART10, study, series))
 
 
-def study_entry(
-    by_series: Sequence[tuple[str, Sequence[Dataset]]], study: str, notes: list[str]
-) -> Dataset:
+def study_entry(by_series: Sequence[tuple[str, Sequence[Dataset]]], study: str, notes: list[str]) -> Dataset:
     """The entry of a study from the metadata of its instances, series by series."""
     ordered = [dataset for _, datasets in sorted(by_series) for dataset in _by_uid(datasets)]
     wanted = (*attributes.STUDY_REQUIRED, *attributes.STUDY_KNOWN)
     entry = _agreed(ordered, wanted, f"study {study}", notes)
-    entry[attributes.MODALITIES_IN_STUDY] = _collected("CS", ordered, "00080060")
+    # an empty list, where J-04 would have no Value: OHIF 3.13 reads its length unasked, and one study
+    # without a
+    # modality would empty the whole study list (docs/decisions/0004-modalities-without-value.md)
+    entry[attributes.MODALITIES_IN_STUDY] = {"Value": [], **_collected("CS", ordered, "00080060")}
     entry[attributes.SOP_CLASSES_IN_STUDY] = _collected("UI", ordered, "00080016")
     entry["00201206"] = {"vr": "IS", "Value": [len(by_series)]}
     entry["00201208"] = {"vr": "IS", "Value": [len(ordered)]}

@@ -45,6 +45,14 @@ def reason_of(error: errors.StaticWadoError) -> Reason:
     return _REASONS.get(type(error), Reason.PROCESSING_FAILURE)
 
 
+def printable(text: str) -> str:
+    """`text` as UTF-8 can hold it: bytes of a file name that are none are shown as `\\xNN`."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one input."""
@@ -68,18 +76,18 @@ class Outcome:
 
     def to_row(self) -> dict[str, Any]:
         """The outcome as a row of the report file (docs/cli.md)."""
-        row: dict[str, Any] = {"source": self.source, "outcome": self.status.value}
+        row: dict[str, Any] = {"source": printable(self.source), "outcome": self.status.value}
         if self.status is Status.FAILED:
             row["reason"] = self.reason.name.lower().replace("_", " ")
             row["code"] = f"{self.reason:04X}"
         if self.detail:
-            row["detail"] = self.detail
+            row["detail"] = printable(self.detail)
         for name in ("study", "series", "instance"):
             if getattr(self, name) is not None:
                 row[name] = getattr(self, name)
         row["bytes"] = self.size
         if self.warnings:
-            row["warnings"] = list(self.warnings)
+            row["warnings"] = [printable(warning) for warning in self.warnings]
         return row
 
 
@@ -90,6 +98,8 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What concerns the archive rather than one input, such as instances of a study that disagree."""
+    faults: list[str] = field(default_factory=list)
+    """What failed for the archive as a whole, such as indexes that could not be written."""
     interrupted: bool = False
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
@@ -114,6 +124,7 @@ class Report:
             "summary": self.summary(),
             "interrupted": self.interrupted,
             "counts": counts,
-            "notes": self.notes,
+            "notes": [printable(note) for note in self.notes],
+            "faults": [printable(fault) for fault in self.faults],
             "inputs": rows,
         }

@@ -1,16 +1,12 @@
 """The one door in: sources become instances of an archive, and a report.
 
-One rule: the work is done in batches that know nothing of each other, in this process or in others; what a batch
-reports as in is on stable storage.
+One rule: every input gets an outcome, and what is reported as in is on stable storage, and in the indexes.
 """
 
-import multiprocessing
 import os
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,14 +15,15 @@ from staticwado import layout
 from staticwado.archive import Archive
 from staticwado.catalog import Ledger, Stamp, Uids
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.errors import NotDicom, StaticWadoError, StoreUnavailable
-from staticwado.ingest.outcome import Outcome, Reason, Report, Status, reason_of
-from staticwado.ingest.source import AnySource, FileSource, find_sources
-from staticwado.ingest.summarise import refresh_index, summarise
-from staticwado.ingest.write import BatchWriter, Staged
+from staticwado.errors import StaticWadoError, StoreUnavailable
+from staticwado.ingest.batch import Batch, convert_batch, divide, failure
+from staticwado.ingest.listing import find_sources
+from staticwado.ingest.outcome import Outcome, Reason, Report, Status
+from staticwado.ingest.pool import convert_all, convert_elsewhere
+from staticwado.ingest.quarantine import quarantine
+from staticwado.ingest.source import AnySource, FileSource
+from staticwado.ingest.summarise import Summarised, refresh_index, summarise
 
-BATCH_FILES = 125
-BATCH_BYTES = 128 << 20
 STUDIES_A_TIME = 32
 MOST_JOBS = 8
 SPARE_BYTES = 64 << 20
@@ -40,6 +37,7 @@ class CreateOptions:
     jobs: int = 0
     """Processes; 0: as many as pay."""
     thumbnails: bool = True
+    """Make thumbnails."""
     strict: bool = False
     """Stop at the first failure."""
     dry_run: bool = False
@@ -60,7 +58,9 @@ class CreateOptions:
             raise ValueError(f"jobs is {self.jobs}; it is a number of processes, or 0 for as many as pay")
         for name, usual in (("frames", "copy"), ("transcode", "none"), ("dask", None)):
             if getattr(self, name) != usual:
-                raise ValueError(f"{name} {getattr(self, name)!r} comes with a later release; now it is {usual}")
+                raise ValueError(
+                    f"{name} {getattr(self, name)!r} comes with a later release; now it is {usual}"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +78,41 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """A unit of work; it can be pickled and done again."""
-
-    root: str
-    sources: tuple[AnySource, ...]
-    thumbnails: bool
-    strict: bool
-    dry_run: bool
-
-
 @dataclass(slots=True)
 class _Run:
-    """What a run has learned so far."""
+    """A run, and what it has learned so far."""
 
+    archive: Archive
+    options: CreateOptions
+    on_progress: OnProgress
     report: Report = field(default_factory=Report)
-    studies: set[str] = field(default_factory=set)
-    files: int = 0
+    sources: list[AnySource] = field(default_factory=list)
+    known: int = 0
+    needed: int = 0
+    """Bytes of sources that the archive is not known to have."""
+    total: int = 0
     bytes: int = 0
     failed: int = 0
+    begun: bool = False
+    """The archive was written to."""
+
+    def tell(self, stage: str = "converting") -> None:
+        files, total = len(self.report.outcomes), len(self.sources) + self.known
+        self.on_progress(Progress(files, total, self.bytes, self.total, self.failed, stage))
+
+    def take(self, outcome: Outcome) -> None:
+        self.report.outcomes.append(outcome)
+        self.bytes += outcome.size
+        self.failed += outcome.status is Status.FAILED
+        self.tell()
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """What an interrupt may end; it does not end what follows."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.report.interrupted = True
 
 
 def create(
@@ -107,130 +122,110 @@ def create(
     on_progress: OnProgress = lambda progress: None,
     executor: Executor | None = None,
 ) -> Report:
-    """Take in everything below `paths`. An interrupt ends the work; the report then tells how far it came.
+    """Take in everything below `paths`; the report tells what became of each input.
 
+    An interrupt ends the work, and the report tells how far it came; another one ends the making of indexes,
+    which are then owed. If the archive cannot be written or has too little space, every input has failed.
     `executor`, where given, does the work; it must run functions of this package in other processes.
-    Raises StoreUnavailable if the archive cannot be written or has too little space.
     """
-    run = _Run()
-    sources, known = _sort_out(archive, paths, options, run)
-    total = sum(source.size for source in sources)
-    _check_space(archive, total, options)
-    if not options.dry_run:
-        archive.create_marker()
-        clear_staging(archive)
-    batches = list(_batches(archive.root, sources, options))
-
-    def tell(stage: str = "converting") -> None:
-        files = len(sources) + len(known)
-        on_progress(Progress(run.files + len(known), files, run.bytes, total, run.failed, stage))
-
-    tell()
-    try:
-        _work(batches, options, run, tell, executor)
-    except KeyboardInterrupt:
-        run.report.interrupted = True
-    if not options.dry_run:
-        tell("indexing")
-        _settle(archive, run)
-        tell("done")
-    _quarantine(run.report, options)
+    run = _Run(archive, options, on_progress)
+    with run.interruptible():
+        _sort_out(run, paths)
+        if _prepare(run):
+            run.tell()
+            _work(run, executor)
+    if run.begun:
+        with run.interruptible():
+            run.tell("indexing")
+            _settle(run)
+            run.tell("done")
+    if options.quarantine is not None and not options.dry_run:
+        with run.interruptible():
+            failed = {one.source for one in run.report.outcomes if one.status is Status.FAILED}
+            wanted = (source for source in run.sources if source.name in failed)
+            run.report.notes += quarantine(wanted, options.quarantine)
     return run.report
 
 
-def settle(archive: Archive, studies: Iterable[str] | None = None) -> list[str]:
-    """Make what summaries are owed: of `studies`, or of all that are pending. Returns notes."""
+def settle(archive: Archive, studies: Iterable[str] | None = None) -> Summarised:
+    """Make what summaries are owed: of `studies`, or of all that are pending. Raises StoreUnavailable."""
     owed = archive.pending() if studies is None else sorted(set(studies))
-    notes = []
+    done = Summarised()
     for start in range(0, len(owed), STUDIES_A_TIME):
-        notes += summarise(archive, owed[start : start + STUDIES_A_TIME])
+        done.add(summarise(archive, owed[start : start + STUDIES_A_TIME]))
     if owed or archive.locate(Resource(View.STUDIES)) is None:
         refresh_index(archive, owed)
     archive.store.sync()
-    for study in owed:
-        archive.clear_pending(study)
-    return notes
+    for study, mark in done.marks.items():
+        archive.clear_pending(study, mark)
+    return done
 
 
-def index(archive: Archive) -> list[str]:
-    """Make every derived file again from the instances alone. Returns notes."""
+def index(archive: Archive) -> Summarised:
+    """Make every derived file again from the instances alone. Raises StoreUnavailable."""
+    archive.clear_staging()
     studies = list(archive.studies())
     for study in studies:
         archive.mark_pending(study)
-    return settle(archive, studies)
+    return settle(archive, {*studies, *archive.pending()})
 
 
-# -- before the work ------------------------------------------------------------------------------------------------
+# -- before the work -----------------------------------------------------------------------------------------
 
 
-def _sort_out(
-    archive: Archive, paths: Sequence[str], options: CreateOptions, run: _Run
-) -> tuple[list[AnySource], list[Outcome]]:
-    """What has to be read, and the outcomes of what is known to be unchanged."""
-    ledger = {} if options.force else Ledger(archive.store.path(layout.LEDGER)).load()
-    sources: list[AnySource] = []
-    known: list[Outcome] = []
-    for source in find_sources(list(paths), archive.root):
-        uids = _recorded(archive, ledger, source)
-        if uids is None:
-            sources.append(source)
-        else:
-            known.append(Outcome(source.name, Status.UNCHANGED, Reason.SUCCESS, "", *uids, source.size))
-    run.report.add(known)
-    return sources, known
+def _sort_out(run: _Run, paths: Sequence[str]) -> None:
+    """Find the sources: what has to be read, and what is known to be unchanged."""
+    archive, options = run.archive, run.options
+    leave_out = [archive.root, *([str(options.quarantine)] if options.quarantine else [])]
+    with closing(Ledger(archive.store.path(layout.LEDGER))) as ledger:
+        for source in find_sources(paths, leave_out):
+            uids = _recorded(archive, ledger, source)
+            if uids is not None and not options.force:
+                row = Outcome(source.name, Status.UNCHANGED, Reason.SUCCESS, "", *uids, source.size)
+                run.report.outcomes.append(row)
+                run.known += 1
+                continue
+            run.sources.append(source)
+            run.total += source.size
+            run.needed += 0 if uids else source.size
 
 
-def _recorded(archive: Archive, ledger: dict[str, tuple[Stamp, Uids]], source: AnySource) -> Uids | None:
-    if not ledger or not isinstance(source, FileSource):
+def _recorded(archive: Archive, ledger: Ledger, source: AnySource) -> Uids | None:
+    if not isinstance(source, FileSource):
         return None
-    found = ledger.get(os.path.abspath(source.name))
+    found = ledger.find(os.path.abspath(source.name))
     if found is None or found[0] != source.stamp or not archive.exists(*found[1]):
         return None
     return found[1]
 
 
-def _check_space(archive: Archive, needed: int, options: CreateOptions) -> None:
-    if options.dry_run:
-        return
-    free = archive.store.free_bytes()
-    if needed + SPARE_BYTES > free:
-        raise StoreUnavailable(
-            f"{archive.root} has {free:,} bytes free, but the input has {needed:,}; nothing was written"
-        )
-
-
-def clear_staging(archive: Archive) -> None:
-    """Remove staging folders of processes on this machine that are gone."""
-    for name in archive.store.names(layout.STAGING):
-        pid = name.partition("-")[0]
-        if pid.isdigit() and not _is_running(int(pid)):
-            shutil.rmtree(archive.store.path(f"{layout.STAGING}/{name}"), ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
+def _prepare(run: _Run) -> bool:
+    """Make the archive ready to be written to; whether it is. If not, every source has failed."""
+    if run.options.dry_run:
         return True
+    try:
+        _check_space(run)
+        run.archive.create_marker()
+        run.archive.clear_staging()
+    except StoreUnavailable as error:
+        run.report.faults.append(str(error))
+        for source in run.sources:
+            run.take(failure(source, error))
+        return False
+    run.begun = True
     return True
 
 
-def _batches(root: str, sources: list[AnySource], options: CreateOptions) -> Iterator[_Batch]:
-    chosen: list[AnySource] = []
-    size = 0
-    for source in sources:
-        if chosen and (len(chosen) >= BATCH_FILES or size + source.size > BATCH_BYTES):
-            yield _Batch(root, tuple(chosen), options.thumbnails, options.strict, options.dry_run)
-            chosen, size = [], 0
-        chosen.append(source)
-        size += source.size
-    if chosen:
-        yield _Batch(root, tuple(chosen), options.thumbnails, options.strict, options.dry_run)
+def _check_space(run: _Run) -> None:
+    free = run.archive.store.free_bytes()
+    if run.needed and run.needed + SPARE_BYTES > free:
+        raise StoreUnavailable(
+            f"{run.archive.root} has {free:,} bytes free; the input has {run.needed:,}, and {SPARE_BYTES:,} "
+            "are to stay free: nothing was written"
+        )
 
 
-# -- the work -------------------------------------------------------------------------------------------------------
+# -- the work ------------------------------------------------------------------------------------------------
 
 
 def jobs_that_pay(batches: int, options: CreateOptions) -> int:
@@ -240,178 +235,50 @@ def jobs_that_pay(batches: int, options: CreateOptions) -> int:
     return max(1, min(os.cpu_count() or 1, MOST_JOBS, batches // 2))
 
 
-def _work(
-    batches: list[_Batch],
-    options: CreateOptions,
-    run: _Run,
-    tell: Callable[[], None],
-    executor: Executor | None,
-) -> None:
-    jobs = jobs_that_pay(len(batches), options)
-    if executor is None and jobs <= 1:
-        for batch in batches:
-            if _take(run, _convert_batch(batch, run), tell) and options.strict:
-                return
+def _work(run: _Run, executor: Executor | None) -> None:
+    """Convert all batches; in this process only if it was told to, as a codec may end the process it runs
+    in.
+    """
+    options = run.options
+    batches = [
+        Batch(run.archive.root, sources, options.thumbnails, options.strict, options.dry_run)
+        for sources in divide(run.sources)
+    ]
+    if not batches:
         return
-    with executor or ProcessPoolExecutor(jobs, mp_context=_context()) as pool:
-        futures = [pool.submit(_convert_alone, batch) for batch in batches]
-        try:
-            _collect(futures, batches, options, run, tell)
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
-
-
-def _collect(
-    futures: list["Future[list[Outcome]]"],
-    batches: list[_Batch],
-    options: CreateOptions,
-    run: _Run,
-    tell: Callable[[], None],
-) -> None:
-    order = {future: batch for future, batch in zip(futures, batches, strict=True)}
-    for future in as_completed(futures):
-        try:
-            outcomes = future.result()
-        except BrokenProcessPool:
-            outcomes = _one_by_one(order[future])
-        if _take(run, outcomes, tell) and options.strict:
-            for other in futures:
-                other.cancel()
+    if executor is None and options.jobs == 1:
+        done: Iterator[Iterable[Outcome]] = map(convert_batch, batches)
+    elif executor is None:
+        done = convert_all(batches, jobs_that_pay(len(batches), options), strict=options.strict)
+    else:
+        done = convert_elsewhere(batches, executor, strict=options.strict)
+    for outcomes in done:
+        for outcome in outcomes:
+            run.take(outcome)
+        if options.strict and run.failed and options.jobs == 1:
             return
 
 
-def _context() -> "multiprocessing.context.BaseContext":
-    """Forking is cheap, and safe where nothing has started a thread; elsewhere processes start afresh."""
-    return multiprocessing.get_context("fork" if sys.platform.startswith("linux") else "spawn")
+# -- after the work ------------------------------------------------------------------------------------------
 
 
-def _one_by_one(batch: _Batch) -> list[Outcome]:
-    """A batch whose process died: each source in a process of its own, so that one bad input costs itself alone."""
-    outcomes = []
-    for source in batch.sources:
-        one = _Batch(batch.root, (source,), batch.thumbnails, batch.strict, batch.dry_run)
-        with ProcessPoolExecutor(1, mp_context=_context()) as pool:
-            try:
-                outcomes += pool.submit(_convert_alone, one).result()
-            except BrokenProcessPool:
-                detail = "the process that read it died"
-                outcomes.append(
-                    Outcome(source.name, Status.FAILED, Reason.PROCESSING_FAILURE, detail, size=source.size)
-                )
-    return outcomes
-
-
-def _take(run: _Run, outcomes: Iterable[Outcome], tell: Callable[[], None]) -> bool:
-    """Add outcomes to the run as they come; whether one of them has failed."""
-    failed = False
-    for outcome in outcomes:
-        run.report.outcomes.append(outcome)
-        run.files += 1
-        run.bytes += outcome.size
-        if outcome.status is Status.FAILED:
-            run.failed += 1
-            failed = True
-        if outcome.status is Status.NEW and outcome.study:
-            run.studies.add(outcome.study)
-        tell()
-    return failed
-
-
-def _convert_alone(batch: _Batch) -> list[Outcome]:
-    return list(_convert_batch(batch, None))
-
-
-def _convert_batch(batch: _Batch, run: _Run | None) -> Iterator[Outcome]:
-    """The unit of work: convert, write and publish a batch of sources."""
-    archive = Archive(batch.root, create=True)
-    writer = BatchWriter(archive, thumbnails=batch.thumbnails, dry_run=batch.dry_run)
-    waiting: dict[int, tuple[AnySource, Staged]] = {}
-    try:
-        for source in batch.sources:
-            outcome = _convert_one(writer, source, waiting)
-            if outcome is None:
-                continue
-            yield outcome
-            if outcome.status is Status.FAILED and batch.strict:
-                break
-        if batch.dry_run:
-            for source, staged in waiting.values():
-                yield _outcome(source, Status.NEW, staged.uids, staged.warnings)
-            return
-        for staged, error, new in writer.publish():
-            source = waiting[id(staged)][0]
-            if error is not None:
-                yield _failure(source, error, staged.uids)
-            else:
-                status = Status.NEW if new else Status.UNCHANGED
-                yield _outcome(source, status, staged.uids, staged.warnings)
-    finally:
-        writer.close()
-
-
-def _convert_one(
-    writer: BatchWriter, source: AnySource, waiting: dict[int, tuple[AnySource, Staged]]
-) -> Outcome | None:
-    """The outcome of a source that was not staged; None, and it waits to be published, if it was."""
-    try:
-        with source.open() as file:
-            staged = writer.stage(file)
-    except NotDicom as error:
-        if source.named:
-            return _failure(source, error)
-        return Outcome(source.name, Status.SKIPPED, Reason.SUCCESS, str(error), size=source.size)
-    except StaticWadoError as error:
-        return _failure(source, error)
-    except (OSError, MemoryError, RecursionError) as error:
-        return _failure(source, StoreUnavailable(f"{type(error).__name__}: {error}"))
-    if isinstance(staged, Staged):
-        waiting[id(staged)] = (source, staged)
-        return None
-    return _outcome(source, Status.UNCHANGED, (staged.study, staged.series, staged.instance), staged.notes)
-
-
-def _outcome(source: AnySource, status: Status, uids: Uids, warnings: tuple[str, ...]) -> Outcome:
-    stamp = source.stamp if isinstance(source, FileSource) else None
-    return Outcome(source.name, status, Reason.SUCCESS, "", *uids, source.size, warnings, stamp)
-
-
-def _failure(source: AnySource, error: StaticWadoError, uids: Uids | None = None) -> Outcome:
-    study, series, instance = uids or (None, None, None)
-    return Outcome(
-        source.name, Status.FAILED, reason_of(error), str(error), study, series, instance, source.size
-    )
-
-
-# -- after the work -------------------------------------------------------------------------------------------------
-
-
-def _settle(archive: Archive, run: _Run) -> None:
+def _settle(run: _Run) -> None:
     """Summaries of what changed or was left owed, then the record of which sources are in."""
-    run.report.notes += settle(archive, {*run.studies, *archive.pending()})
-    rows: list[tuple[str, Stamp, Uids]] = []
-    for one in run.report.outcomes:
-        if one.ok and one.stamp is not None and one.study and one.series and one.instance:
-            rows.append((os.path.abspath(one.source), one.stamp, (one.study, one.series, one.instance)))
-    Ledger(archive.store.path(layout.LEDGER)).record(rows)
-
-
-def _quarantine(report: Report, options: CreateOptions) -> None:
-    """Copy files that have failed, for somebody to look at; a file never replaces another."""
-    if not options.quarantine or options.dry_run:
+    archive, report = run.archive, run.report
+    new = {one.study for one in report.outcomes if one.status is Status.NEW and one.study}
+    try:
+        done = settle(archive, {*new, *archive.pending()})
+    except StaticWadoError as error:
+        report.faults.append(f"the indexes could not be brought up to date: {error}")
         return
-    for outcome in report.outcomes:
-        if outcome.status is not Status.FAILED or not os.path.isfile(outcome.source):
-            continue
-        os.makedirs(options.quarantine, exist_ok=True)
-        name, number = os.path.basename(outcome.source), 1
-        while os.path.exists(os.path.join(options.quarantine, name)):
-            name = f"{os.path.basename(outcome.source)}.{number}"
-            number += 1
-        try:
-            shutil.copyfile(outcome.source, os.path.join(options.quarantine, name))
-        except OSError as error:
-            report.notes.append(f"{outcome.source} could not be copied to quarantine: {error.strerror}")
-
-
+    report.notes += done.notes
+    report.faults += done.faults
+    rows: list[tuple[str, Stamp, Uids]] = [
+        (os.path.abspath(one.source), one.stamp, (one.study, one.series, one.instance))
+        for one in report.outcomes
+        if one.ok and one.stamp is not None and one.study and one.series and one.instance
+    ]
+    try:
+        Ledger(archive.store.path(layout.LEDGER)).record(rows)
+    except StoreUnavailable as error:
+        report.notes.append(f"the next run will read all of this again: {error}")

@@ -1,6 +1,8 @@
-"""The skeleton of an instance: its file's hash, and every byte that is neither frame nor bulkdata (docs/layout.md).
+"""The skeleton of an instance: its file's hash, and every byte that is neither frame nor bulkdata
+(docs/layout.md).
 
-One rule: skeleton, frames and bulkdata together are the file, byte for byte; the skeleton says in which order.
+One rule: skeleton, frames and bulkdata together are the file, byte for byte; the skeleton says in which
+order.
 """
 
 from dataclasses import dataclass, field
@@ -18,9 +20,9 @@ VERSION = 1
 class Skeleton:
     """What puts a Part 10 file together again.
 
-    `parts` are, in the order of the file: a number (so many of the raw bytes), `["frames", first, last]` (the whole
-    payloads of these frames, from 1), `["frame", n, offset, length]` (a part of one), or `["bulkdata", address,
-    length]`. A `form` other than `verbatim` says how the bytes differ from the file's.
+    `parts` are, in the order of the file: a number (so many of the raw bytes), `["frames", first, last]`
+    (the whole payloads of these frames, from 1), `["frame", n, offset, length]` (a part of one), or
+    `["bulkdata", address, length]`.
     """
 
     sha256: str
@@ -28,7 +30,8 @@ class Skeleton:
     parts: list[Any] = field(default_factory=list)
     raw: bytearray = field(default_factory=bytearray)
     form: dict[str, int | str] = field(default_factory=dict)
-    """How kept frames differ from the file's bytes: `swap` (bytes a word), `bits` (of a frame)."""
+    """How kept frames differ from the file's bytes: `swap` (bytes a word) and `bits` (of a frame); the file
+    has the first `length` bytes of the frames, joined without gaps and swapped."""
 
     def add_raw(self, data: bytes | bytearray | memoryview) -> None:
         """The next bytes of the file are `data`."""
@@ -68,8 +71,6 @@ def parse_skeleton(data: bytes) -> Skeleton:
         found = orjson.loads(head)
         if found["version"] != VERSION:
             raise StoreUnavailable(f"a skeleton has version {found['version']!r}")
-        return Skeleton(
-            found["sha256"], found["size"], found["parts"], bytearray(raw), found.get("form", {})
-        )
+        return Skeleton(found["sha256"], found["size"], found["parts"], bytearray(raw), found.get("form", {}))
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise StoreUnavailable(f"a skeleton is damaged: {error}") from error

@@ -1,47 +1,123 @@
-"""Where inputs come from: files, folders, zip and tar archives, DICOMDIR.
+"""Inputs: a name, and a way to open it.
 
-One rule: a source is a name and a way to open it; nothing is opened before it is needed, nothing is read twice.
+One rule: nothing is opened before it is needed, and the members of a packed archive are unpacked in one pass.
 """
 
 import contextlib
+import lzma
 import os
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
 from typing import IO, Protocol
 
-from staticwado.dicom.dicomdir import is_dicomdir, referenced_files
+from staticwado.dicom.part10 import looks_like_dicom
 from staticwado.dicom.sources import ByteSource, MemorySource
 from staticwado.errors import BrokenDicom, NotDicom, StoreUnavailable
 
 MEMBER_IN_MEMORY = 8 << 20
 _COPY = 1 << 20
-_ARCHIVE_ERRORS = (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError, OSError)
+_HEAD = 512
+_OPENING = (
+    os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
+
+ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    KeyError,
+    OSError,
+)
+"""What the libraries raise for archives that are damaged, encrypted or packed in a way that they do not
+know.
+"""
+
+Stamp = tuple[int, int, int]
+"""Size, modification time in nanoseconds, inode."""
 
 
 class FileBytes:
-    """The bytes of an open file."""
+    """The bytes of an open file, or of a stretch of it from `base` on."""
 
-    __slots__ = ("_descriptor", "size")
+    __slots__ = ("_base", "_descriptor", "size")
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, base: int = 0) -> None:
         self._descriptor = descriptor
+        self._base = base
         self.size = size
 
     def read(self, offset: int, length: int) -> bytes:
         try:
-            return os.pread(self._descriptor, length, offset)
+            return os.pread(self._descriptor, max(0, min(length, self.size - offset)), self._base + offset)
         except OSError as error:
             raise StoreUnavailable(f"the source could not be read: {error.strerror}") from error
 
     def read_into(self, offset: int, view: memoryview) -> int:
         try:
-            return os.preadv(self._descriptor, [view], offset)
+            part = view[: max(0, min(len(view), self.size - offset))]
+            return os.preadv(self._descriptor, [part], self._base + offset)
         except OSError as error:
             raise StoreUnavailable(f"the source could not be read: {error.strerror}") from error
+
+
+class Packing(Enum):
+    """How a member lies in its archive."""
+
+    ZIP = "zip"
+    TAR = "tar"
+    PACKED_TAR = "packed tar"
+
+
+class OpenArchives:
+    """The packed archive that was used last, kept open for its next member."""
+
+    def __init__(self, spool_folder: str | None = None) -> None:
+        self.spool_folder = spool_folder
+        """Where large members are unpacked to; None: where the system keeps temporary files."""
+        self._path = ""
+        self._archive: zipfile.ZipFile | tarfile.TarFile | None = None
+
+    def close(self) -> None:
+        if self._archive is not None:
+            self._archive.close()
+        self._path, self._archive = "", None
+
+    def open_zip(self, path: str, index: int) -> IO[bytes]:
+        """The contents of the member that stands at `index` in the archive's directory."""
+        archive = self._archive
+        if path != self._path or not isinstance(archive, zipfile.ZipFile):
+            self.close()
+            archive = self._archive = zipfile.ZipFile(path)
+            self._path = path
+        return archive.open(archive.infolist()[index])
+
+    def open_tar(self, path: str, offset: int) -> IO[bytes]:
+        """The unpacked bytes of a tar archive from `offset` on; going forward unpacks nothing twice."""
+        archive = self._archive
+        if path != self._path or not isinstance(archive, tarfile.TarFile):
+            self.close()
+            archive = self._archive = tarfile.open(path, "r:*")  # noqa: SIM115  (`close` does)
+            self._path = path
+        stream = archive.fileobj
+        if stream is None:
+            raise tarfile.ReadError("the archive cannot be read")
+        stream.seek(offset)
+        return stream  # type: ignore[return-value]
 
 
 class Source(Protocol):
@@ -56,10 +132,11 @@ class Source(Protocol):
         """Whether the user named it, rather than a folder or an archive that holds it."""
         ...
 
-    def open(self) -> contextlib.AbstractContextManager[ByteSource]: ...
-
-
-Stamp = tuple[int, int, int]
+    def open(self, archives: OpenArchives) -> contextlib.AbstractContextManager[ByteSource]:
+        """Its bytes. Raises NotDicom, BrokenDicom or StoreUnavailable, on leaving also if they have
+        changed.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,57 +149,71 @@ class FileSource:
     named: bool = False
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[ByteSource]:
+    def open(self, archives: OpenArchives) -> Iterator[ByteSource]:
         try:
-            descriptor = os.open(self.name, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            descriptor = os.open(self.name, _OPENING)
         except OSError as error:
             raise StoreUnavailable(f"the file could not be opened: {error.strerror}") from error
         try:
-            yield FileBytes(descriptor, os.fstat(descriptor).st_size)
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise StoreUnavailable("it is no file any more")
+            yield FileBytes(descriptor, before.st_size)
+            after = os.fstat(descriptor)
+            if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+                raise StoreUnavailable("the file changed while it was read")
         finally:
             os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
 class MemberSource:
-    """A member of a zip or tar archive; unpacked to memory, or to a temporary file where it is large."""
+    """A member of a zip or tar archive; read in place, or unpacked to memory, or to a file where it is
+    large.
+    """
 
     name: str
     size: int
     archive: str
-    member: str
-    kind: str
-    """`zip` or `tar`."""
-    offset: int = -1
-    """Where the member's bytes lie in an uncompressed tar; -1 if they cannot be read in place."""
+    packing: Packing
+    position: int
+    """Its index in the directory of a zip archive; where its bytes begin in an unpacked tar archive."""
     named: bool = False
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[ByteSource]:
-        try:
-            with contextlib.ExitStack() as stack:
-                source = self._open(stack)
-                yield source
-        except _ARCHIVE_ERRORS as error:
-            raise BrokenDicom(f"{self.archive} could not be unpacked: {error}") from error
+    def open(self, archives: OpenArchives) -> Iterator[ByteSource]:
+        with contextlib.ExitStack() as stack:
+            try:
+                source = self._open(archives, stack)
+            except ARCHIVE_ERRORS as error:
+                archives.close()
+                raise BrokenDicom(f"it could not be unpacked: {error}") from error
+            yield source
 
-    def _open(self, stack: contextlib.ExitStack) -> ByteSource:
-        if self.kind == "zip":
-            stream: IO[bytes] | None = stack.enter_context(
-                stack.enter_context(zipfile.ZipFile(self.archive)).open(self.member)
-            )
-        elif self.offset >= 0:
-            stream = stack.enter_context(open(self.archive, "rb"))
-            stream.seek(self.offset)
+    def _open(self, archives: OpenArchives, stack: contextlib.ExitStack) -> ByteSource:
+        if self.packing is Packing.TAR:
+            file = Path(self.archive).open("rb", buffering=0)  # noqa: SIM115  (`stack` does)
+            stack.enter_context(file)
+            there = max(0, os.fstat(file.fileno()).st_size - self.position)
+            return FileBytes(file.fileno(), min(self.size, there), self.position)
+        if self.packing is Packing.ZIP:
+            stream = stack.enter_context(archives.open_zip(self.archive, self.position))
         else:
-            unpacked = stack.enter_context(tarfile.open(self.archive, "r:*"))
-            stream = unpacked.extractfile(self.member)
-        if stream is None:
-            raise BrokenDicom(f"{self.member} is no file")
+            stream = archives.open_tar(self.archive, self.position)
         if self.size <= MEMBER_IN_MEMORY:
             return MemorySource(stream.read(self.size))
-        spool = stack.enter_context(tempfile.TemporaryFile())
-        left = self.size
+        head = stream.read(_HEAD)
+        if not looks_like_dicom(head, self.size):
+            raise NotDicom("it is no DICOM file: it has neither a DICM prefix nor a recognisable data set")
+        return self._unpack(head, stream, archives.spool_folder, stack)
+
+    def _unpack(
+        self, head: bytes, stream: IO[bytes], folder: str | None, stack: contextlib.ExitStack
+    ) -> ByteSource:
+        spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (`stack` does)
+        stack.enter_context(spool)
+        spool.write(head)
+        left = self.size - len(head)
         while left and (piece := stream.read(min(_COPY, left))):
             spool.write(piece)
             left -= len(piece)
@@ -136,142 +227,30 @@ class Unreadable:
 
     name: str
     detail: str
-    named: bool = True
+    named: bool = False
     size: int = 0
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[ByteSource]:
+    def open(self, archives: OpenArchives) -> Iterator[ByteSource]:
         raise StoreUnavailable(self.detail)
         yield  # type: ignore[unreachable]  # makes this a generator, as a context manager needs
 
 
-AnySource = FileSource | MemberSource | Unreadable
-
-
-def find_sources(paths: list[str], leave_out: str) -> Iterator[AnySource]:
-    """Every input below `paths`, files of a folder in the order of their names.
-
-    The folder `leave_out` (the archive itself) is not entered, nor a folder twice, so that links cannot loop.
+@dataclass(frozen=True, slots=True)
+class NoFile:
+    """What was met in a folder or in an archive and holds no bytes of its own: a pipe, a device, a looping
+    link.
     """
-    seen: set[tuple[int, int]] = set()
-    with contextlib.suppress(OSError):
-        found = os.stat(leave_out)
-        seen.add((found.st_dev, found.st_ino))
-    for path in paths:
-        yield from _expand(path, seen)
+
+    name: str
+    detail: str
+    named: bool = False
+    size: int = 0
+
+    @contextlib.contextmanager
+    def open(self, archives: OpenArchives) -> Iterator[ByteSource]:
+        raise NotDicom(self.detail)
+        yield  # type: ignore[unreachable]  # as above
 
 
-def _expand(path: str, seen: set[tuple[int, int]]) -> Iterator[AnySource]:
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        yield Unreadable(path, f"the file could not be read: {error.strerror}")
-        return
-    if stat.S_ISDIR(found.st_mode):
-        yield from _walk(path, found, seen)
-    elif not stat.S_ISREG(found.st_mode):
-        yield Unreadable(path, "it is neither a file nor a folder")
-    else:
-        yield from _expand_file(path, found, named=True)
-
-
-def _walk(path: str, found: os.stat_result, seen: set[tuple[int, int]]) -> Iterator[AnySource]:
-    stack = [(path, found)]
-    while stack:
-        folder, found = stack.pop()
-        identity = (found.st_dev, found.st_ino)
-        if identity in seen:
-            continue
-        seen.add(identity)
-        try:
-            with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            yield Unreadable(folder, f"the folder could not be listed: {error.strerror}")
-            continue
-        below = []
-        for entry in entries:
-            try:
-                found = entry.stat()
-            except OSError as error:
-                yield Unreadable(entry.path, f"the file could not be read: {error.strerror}", named=False)
-                continue
-            if stat.S_ISDIR(found.st_mode):
-                below.append((entry.path, found))
-            elif stat.S_ISREG(found.st_mode):
-                yield from _expand_file(entry.path, found, named=False)
-        stack.extend(reversed(below))
-
-
-def _expand_file(path: str, found: os.stat_result, *, named: bool) -> Iterator[AnySource]:
-    lower = path.lower()
-    stamp = (found.st_size, found.st_mtime_ns, found.st_ino)
-    file = FileSource(path, found.st_size, stamp, named)
-    if lower.endswith(".zip"):
-        yield from _members_of_zip(path, file)
-    elif lower.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
-        yield from _members_of_tar(path, file)
-    elif named and is_dicomdir(os.path.basename(path)):
-        yield from _files_of_dicomdir(path, file)
-    else:
-        yield file
-
-
-def _members_of_zip(path: str, file: FileSource) -> Iterator[AnySource]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for info in sorted(archive.infolist(), key=lambda one: one.filename):
-                if not info.is_dir():
-                    yield MemberSource(f"{path}!/{info.filename}", info.file_size, path, info.filename, "zip")
-    except _ARCHIVE_ERRORS as error:
-        yield Unreadable(path, f"the zip archive could not be read: {error}", file.named)
-
-
-def _members_of_tar(path: str, file: FileSource) -> Iterator[AnySource]:
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            plain = archive.fileobj is not None and path.lower().endswith(".tar")
-            for info in archive:
-                if info.isfile():
-                    offset = info.offset_data if plain and not info.issparse() else -1
-                    yield MemberSource(f"{path}!/{info.name}", info.size, path, info.name, "tar", offset)
-    except _ARCHIVE_ERRORS as error:
-        yield Unreadable(path, f"the tar archive could not be read: {error}", file.named)
-
-
-def _files_of_dicomdir(path: str, file: FileSource) -> Iterator[AnySource]:
-    """The files that a DICOMDIR refers to (PS3.10 section 8, PS3.3 annex F), beside it."""
-    try:
-        with file.open() as source:
-            references = referenced_files(source)
-    except (NotDicom, BrokenDicom, StoreUnavailable) as error:
-        yield Unreadable(path, f"the DICOMDIR could not be read: {error}")
-        return
-    folder = os.path.dirname(path)
-    for parts in references:
-        target = _find_ignoring_case(folder, parts)
-        if target is None:
-            yield Unreadable(f"{path}!/{'/'.join(parts)}", "the DICOMDIR refers to a file that is not there")
-            continue
-        found = os.stat(target)
-        yield FileSource(target, found.st_size, (found.st_size, found.st_mtime_ns, found.st_ino), named=True)
-
-
-def _find_ignoring_case(folder: str, parts: tuple[str, ...]) -> str | None:
-    """The file below `folder` with these path components; media mounted elsewhere change their case."""
-    path = folder or "."
-    for part in parts:
-        if part in ("", ".", "..") or "/" in part or os.sep in part:
-            return None
-        direct = os.path.join(path, part)
-        if os.path.exists(direct):
-            path = direct
-            continue
-        try:
-            names = [name for name in sorted(os.listdir(path)) if name.lower() == part.lower()]
-        except OSError:
-            return None
-        if not names:
-            return None
-        path = os.path.join(path, names[0])
-    return path if os.path.isfile(path) else None
+AnySource = FileSource | MemberSource | Unreadable | NoFile

@@ -44,24 +44,49 @@ class _Series:
         return [dataset for _, _, dataset in self.instances]
 
 
-def summarise(archive: Archive, studies: Iterable[str]) -> list[str]:
-    """Make the derived files of `studies` anew; returns notes on instances that disagree.
+@dataclass(slots=True)
+class Summarised:
+    """What came of making summaries."""
 
-    All of them become visible after one sync. Studies without instances lose their index files.
-    Raises StoreUnavailable.
+    notes: list[str] = field(default_factory=list)
+    """Instances of a study that disagree."""
+    faults: list[str] = field(default_factory=list)
+    """Studies whose summaries could not be made, and why; they stay owed."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """The studies that were summarised, and the pending mark that each had."""
+
+    def add(self, other: "Summarised") -> None:
+        self.notes += other.notes
+        self.faults += other.faults
+        self.marks |= other.marks
+
+
+def summarise(archive: Archive, studies: Iterable[str]) -> Summarised:
+    """Make the derived files of `studies` anew.
+
+    All of them become visible after one sync. Studies without instances lose their index files. A study whose
+    instances are damaged keeps the files that it has. Raises StoreUnavailable if nothing can be written.
     """
-    notes: list[str] = []
+    done = Summarised()
     with ExitStack() as stack:
         writer = stack.enter_context(archive.batch())
         for study in sorted(set(studies)):
             stack.enter_context(archive.lock(study))
-            for resource, data in _derive(archive, study, notes):
-                if data is None:
-                    archive.remove(resource)
-                else:
-                    writer.add(resource, data)
+            mark = archive.pending_mark(study)
+            before = writer.staged
+            try:
+                for resource, data in _derive(archive, study, done.notes):
+                    if data is None:
+                        archive.remove(resource)
+                    else:
+                        writer.add(resource, data)
+            except StaticWadoError as error:
+                writer.drop(before)
+                done.faults.append(f"study {study} was not indexed: {error}")
+            else:
+                done.marks[study] = mark
         writer.publish()
-    return notes
+    return done
 
 
 def _derive(archive: Archive, study: str, notes: list[str]) -> Iterator[tuple[Resource, bytes | None]]:
@@ -111,11 +136,20 @@ def _read_series(archive: Archive, study: str, uid: str) -> _Series:
     return series
 
 
+_REAL = frozenset({"DS", "FD", "FL", "SQ"})
+"""VRs whose values may be equal and yet be written differently: 1 and 1.0."""
+
+
+def _is_same(one: Dataset, other: Dataset) -> bool:
+    """Whether equal elements are the same text, too."""
+    return one["vr"] not in _REAL or repr(one) == repr(other)
+
+
 def _share(dataset: Dataset, before: Dataset) -> Dataset:
     """`dataset` with the elements of `before` where they are equal: most of a series is held once."""
     for tag, element in dataset.items():
         other = before.get(tag)
-        if other is not None and other == element:
+        if other is not None and other == element and _is_same(other, element):
             dataset[tag] = other
     return dataset
 

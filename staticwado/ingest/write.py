@@ -1,7 +1,7 @@
 """Putting one batch of instances into the archive.
 
-One rule: everything of an instance lies in a staging folder until its data are on stable storage; then one rename
-makes the whole instance visible (DESIGN laws 4 and 5).
+One rule: everything of an instance lies in a staging folder until its data are on stable storage; then one
+rename makes the whole instance visible (DESIGN laws 4 and 5).
 """
 
 import hashlib
@@ -10,58 +10,76 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-
-import orjson
+from itertools import count
 
 from staticwado import layout
 from staticwado.archive import Archive, compress
-from staticwado.dicom.frames import NativeFrames, stream_frame
+from staticwado.dicom.frames import FrameTable, NativeFrames, read_frame, stream_frame
 from staticwado.dicom.jsonmodel import Bulk, join_array
+from staticwado.dicom.render import thumbnail
 from staticwado.dicom.sources import ByteSource, Span
 from staticwado.dicom.values import swap_words
 from staticwado.dicomweb import multipart
+from staticwado.dicomweb.jsontext import parse_dataset
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import BrokenDicom, Conflict, StaticWadoError, Unsupported
 from staticwado.ingest.convert import Converted, Converter, KeptValue
-from staticwado.ingest.copying import BoundaryGuard, Buffer, FilePass, Piece, hash_source, pieces_of, read_spans
+from staticwado.ingest.copying import (
+    BoundaryGuard,
+    Buffer,
+    FilePass,
+    Piece,
+    hash_source,
+    pieces_of,
+    read_spans,
+)
 from staticwado.ingest.skeleton import Skeleton, parse_skeleton
 from staticwado.ingest.source import FileBytes
-from staticwado.store.local import LocalStore
+from staticwado.store.local import NoStaging
 
 LARGEST_INFLATED = 4 << 30
 """Bytes that a deflated data set may inflate to."""
-LARGEST_THUMBNAIL_FRAME = 128 << 20
+LARGEST_THUMBNAIL_FRAME = 64 << 20
+"""Bytes, as kept, of a frame that is read into memory for a thumbnail."""
+LARGEST_DECODED_FRAME = 160 << 20
+"""Bytes that decoding it may need."""
 _CHUNK = 1 << 20
 
+Uids = tuple[str, str, str]
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """An instance that is written but not yet visible."""
 
     folder: str
-    converted: Converted
+    uids: Uids
     sha256: str
-    warnings: tuple[str, ...]
-    bulkdata: tuple[KeptValue, ...]
+    notes: tuple[str, ...]
+    bulkdata: tuple[tuple[str, str], ...]
+    """(SHA-256, address) of each value and each long stretch that was kept."""
 
-    @property
-    def uids(self) -> tuple[str, str, str]:
-        return self.converted.study, self.converted.series, self.converted.instance
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """An instance that the archive has already, from the very same file."""
+
+    uids: Uids
+    notes: tuple[str, ...]
 
 
 class BatchWriter:
-    """Writes the instances of one batch to a staging folder and publishes them together."""
+    """Writes instances to a staging folder and publishes them together."""
 
     def __init__(self, archive: Archive, *, thumbnails: bool, dry_run: bool = False) -> None:
         self._archive = archive
         self._dry_run = dry_run
-        self._scratch = ExitStack()
-        store = LocalStore(self._scratch.enter_context(tempfile.TemporaryDirectory())) if dry_run else archive.store
-        self._staging = store.staging(layout.STAGING)
-        self._thumbnails = thumbnails
+        self._staging = NoStaging(archive.store) if dry_run else archive.staging()
+        self._thumbnails = thumbnails and not dry_run
         self._buffer = Buffer()
         self._values: set[str] = set()
-        self._staged: dict[tuple[str, str, str], Staged] = {}
+        self._staged: dict[Uids, Staged] = {}
+        self._folders = count()
         self._spools = ExitStack()
         self._extra: list[KeptValue] = []
         self.converter = Converter(self.keep_value, self.inflate)
@@ -70,20 +88,24 @@ class BatchWriter:
         """Throw away what was not published."""
         self._spools.close()
         self._staging.close()
-        self._scratch.close()
 
-    # -- what the converter needs -----------------------------------------------------------------------------------
+    @property
+    def spool_folder(self) -> str | None:
+        """Where temporary files may lie; None: where the system keeps them."""
+        return None if self._dry_run else self._staging.path("")
+
+    # -- what the converter needs ----------------------------------------------------------------------------
 
     def keep_value(self, source: ByteSource, bulk: Bulk) -> str:
         """Stage a value as bulkdata, in little endian; returns its SHA-256."""
         digest = hashlib.sha256()
-        for part in self._little_endian(source, bulk):
-            digest.update(part)
+        with self._staging.create("value") as file:
+            for part in self._little_endian(source, bulk):
+                digest.update(part)
+                file.write(part)
         sha256 = digest.hexdigest()
-        if sha256 not in self._values and not self._dry_run:
-            with self._staging.create(f"value-{sha256}") as file:
-                for part in self._little_endian(source, bulk):
-                    file.write(part)
+        if sha256 not in self._values:
+            self._staging.rename("value", f"value-{sha256}")
             self._values.add(sha256)
         return sha256
 
@@ -99,7 +121,8 @@ class BatchWriter:
 
     def inflate(self, source: ByteSource, offset: int) -> ByteSource:
         """The data set behind `offset`, inflated into a temporary file. Raises BrokenDicom or Unsupported."""
-        spool = self._spools.enter_context(tempfile.TemporaryFile(dir=self._staging.path("")))
+        spool = tempfile.TemporaryFile(dir=self.spool_folder)  # noqa: SIM115  (closed when the source is done)
+        self._spools.enter_context(spool)
         size = 0
         for part in inflate_stream(source, offset):
             size += len(part)
@@ -109,25 +132,28 @@ class BatchWriter:
         spool.flush()
         return FileBytes(spool.fileno(), size)
 
-    # -- staging ----------------------------------------------------------------------------------------------------
+    # -- staging ---------------------------------------------------------------------------------------------
 
-    def stage(self, file: ByteSource) -> Staged | Converted:
-        """Convert and write one source.
+    def stage(self, file: ByteSource) -> Staged | Present:
+        """Convert and write one source; the same file again in one batch gives what was staged for it before.
 
-        Returns what was staged, or only what was converted if the archive (or this batch) has the very same file
-        already. Raises Conflict if it has the instance with other content, and what the converter raises.
+        Raises Conflict if the archive (or this batch) has the instance with other content, and what the
+        converter raises.
         """
         try:
             converted = self.converter.convert(file)
             uids = (converted.study, converted.series, converted.instance)
-            present = self._present(uids)
+            earlier = self._staged.get(uids)
+            present = self._present(uids) if earlier is None else earlier.sha256
             if present is not None:
-                if hash_source(file, self._buffer) == present:
-                    return converted
-                raise Conflict(f"the archive holds SOP Instance UID {converted.instance} with other content")
-            folder = f"instance-{len(self._staged)}"
+                if hash_source(file, self._buffer) != present:
+                    raise Conflict(
+                        f"the archive holds SOP Instance UID {converted.instance} with other content"
+                    )
+                return earlier or Present(uids, converted.notes)
+            folder = f"instance-{next(self._folders)}"
             try:
-                staged = self._judge(converted) if self._dry_run else self._write(converted, folder)
+                staged = self._write(converted, folder)
             except BaseException:
                 self._staging.discard(folder)
                 raise
@@ -136,17 +162,16 @@ class BatchWriter:
         self._staged[uids] = staged
         return staged
 
-    def _present(self, uids: tuple[str, str, str]) -> str | None:
-        """The hash of the file that the archive, or this batch, has for an instance."""
-        if uids in self._staged:
-            return self._staged[uids].sha256
+    def forget(self, staged: Staged) -> None:
+        """Throw away what was staged, because its source changed meanwhile."""
+        if self._staged.pop(staged.uids, None) is not None:
+            self._staging.discard(staged.folder)
+
+    def _present(self, uids: Uids) -> str | None:
+        """The hash of the file from which the archive has an instance; None if it has it not."""
         if not self._archive.exists(*uids):
             return None
         return parse_skeleton(self._archive.read(Resource(View.SKELETON, *uids))).sha256
-
-    def _judge(self, converted: Converted) -> Staged:
-        """What `_write` would stage, without writing."""
-        return Staged("", converted, hash_source(converted.part10.file, self._buffer), converted.notes, ())
 
     def _write(self, converted: Converted, folder: str) -> Staged:
         self._extra = []
@@ -154,16 +179,17 @@ class BatchWriter:
         skeleton = self._write_frames(converted, folder)
         self._staging.write(f"{folder}/skeleton.gz", [compress(skeleton.to_bytes())])
         metadata = converted.dataset.to_json()
-        warnings = list(converted.notes)
+        notes = list(converted.notes)
         if self._thumbnails and converted.frames is not None:
-            note = self._write_thumbnail(converted, metadata, folder)
+            note = self._write_thumbnail(converted, converted.frames, metadata, folder)
             if note is not None:
-                warnings.append(note)
+                notes.append(note)
         self._staging.write(f"{folder}/metadata.gz", [compress(join_array([metadata]))])
-        bulkdata = (*converted.bulkdata, *self._extra)
-        return Staged(folder, converted, skeleton.sha256, tuple(warnings), bulkdata)
+        kept = tuple((one.sha256, one.address) for one in (*converted.bulkdata, *self._extra))
+        uids = (converted.study, converted.series, converted.instance)
+        return Staged(folder, uids, skeleton.sha256, tuple(notes), kept)
 
-    # -- frames -----------------------------------------------------------------------------------------------------
+    # -- frames ----------------------------------------------------------------------------------------------
 
     def _write_frames(self, converted: Converted, folder: str) -> Skeleton:
         """Write every frame; returns the skeleton, which covers the rest of the file."""
@@ -176,7 +202,7 @@ class BatchWriter:
         if pieces is not None:
             return self._pass(converted, folder, pieces)
         if frames is not None:
-            self._write_each(converted, folder)
+            self._write_each(converted, frames, folder)
         if isinstance(frames, NativeFrames) and simple:
             return self._skeleton_around(converted, frames)
         return self._pass(converted, folder, iter((Piece(Span(0, file.size), None),)))
@@ -187,25 +213,23 @@ class BatchWriter:
         self._extra.extend(one.kept)
         return skeleton
 
-    def _write_each(self, converted: Converted, folder: str) -> None:
-        """Write frames that are not in the source as they are served: shifted, swapped, inflated or padded."""
-        assert converted.frames is not None
+    def _write_each(self, converted: Converted, frames: FrameTable, folder: str) -> None:
+        """Write frames that are not in the source as they are served: shifted, swapped, inflated, padded."""
         head = multipart.head(
             multipart.content_type(converted.syntax.media_type, converted.syntax.served_uid)
         )
-        for number in range(1, len(converted.frames) + 1):
+        for number in range(1, len(frames) + 1):
             name = f"{folder}/frames/{layout.frame_name(number, converted.syntax.suffix)}"
             guard = BoundaryGuard()
             with self._staging.create(name) as out:
                 out.write(head)
-                for part in self._served(converted, number - 1):
+                for part in self._served(converted, frames, number - 1):
                     guard.check_bytes(bytes(part))
                     out.write(part)
                 out.write(multipart.TAIL)
 
-    def _served(self, converted: Converted, index: int) -> Iterator[bytes | memoryview]:
-        source, frames = converted.part10.source, converted.frames
-        assert frames is not None
+    def _served(self, converted: Converted, frames: FrameTable, index: int) -> Iterator[bytes | memoryview]:
+        source = converted.part10.source
         parts: Iterator[bytes | memoryview] = stream_frame(source, frames, index, self._buffer.data)
         length = converted.frame_length
         if converted.syntax.frames_deflated:
@@ -219,32 +243,44 @@ class BatchWriter:
         if length:
             raise BrokenDicom(f"frame {index + 1} is {length} bytes shorter than its rows and columns need")
 
+    def _read_served(self, converted: Converted, frames: FrameTable, index: int) -> bytes:
+        """A frame as it is served, in memory."""
+        if converted.frame_length is None and not converted.syntax.frames_deflated:
+            return read_frame(converted.part10.source, frames, index)
+        return b"".join(bytes(part) for part in self._served(converted, frames, index))
+
     def _skeleton_around(self, converted: Converted, frames: NativeFrames) -> Skeleton:
         """The skeleton of a file whose native frames are kept shifted or swapped."""
         file, payload = converted.part10.file, frames.payload
+        # The rest of the last byte or word is in no frame as the file has it: the skeleton keeps all of it.
+        bits = len(frames) * frames.frame_bits
+        length = bits // 8 - bits // 8 % frames.word_size
+        end = payload.offset + length
         before = Piece(Span(0, payload.offset), None)
-        after = Piece(Span(payload.end, file.size - payload.end), None)
+        after = Piece(Span(end, file.size - end), None)
         one = FilePass(converted, self._staging, "", self._buffer, self.keep_value)
         skeleton = one.run_around(before, len(frames), after)
         self._extra.extend(one.kept)
-        skeleton.form = {"swap": frames.word_size, "bits": frames.frame_bits}
+        skeleton.form = {"swap": frames.word_size, "bits": frames.frame_bits, "length": length}
         return skeleton
 
-    def _write_thumbnail(self, converted: Converted, metadata: bytes, folder: str) -> str | None:
+    def _write_thumbnail(
+        self, converted: Converted, frames: FrameTable, metadata: bytes, folder: str
+    ) -> str | None:
         """Write the thumbnail of the middle frame; returns a note if there is none."""
-        from staticwado.dicom.render import thumbnail  # noqa: PLC0415  (numpy and codecs, for images alone)
-
-        frames = converted.frames
-        assert frames is not None
         number = (len(frames) + 1) // 2
         if converted.syntax.video:
             return None
         if frames.length(number - 1) > LARGEST_THUMBNAIL_FRAME:
             return "no thumbnail was made: its frame is too large"
         try:
-            frame = b"".join(bytes(part) for part in self._served(converted, number - 1))
             image = thumbnail(
-                orjson.loads(metadata), frame, converted.syntax.served_uid, number, self.read_value
+                parse_dataset(metadata),
+                self._read_served(converted, frames, number - 1),
+                converted.syntax.served_uid,
+                number,
+                self.read_value,
+                limit=LARGEST_DECODED_FRAME,
             )
         except StaticWadoError as error:
             return f"no thumbnail was made: {error}"
@@ -253,37 +289,52 @@ class BatchWriter:
         self._staging.write(f"{folder}/thumbnail.jpg", [image])
         return None
 
-    # -- publishing -------------------------------------------------------------------------------------------------
+    # -- publishing ------------------------------------------------------------------------------------------
 
     def publish(self) -> Iterator[tuple[Staged, StaticWadoError | None, bool]]:
-        """Make every staged instance visible: (what was staged, why it failed, whether it is new)."""
+        """Make every staged instance visible: (what was staged, why it failed, whether it is new).
+
+        The studies are marked before anything of them is visible, and shared until all of it is.
+        """
         staged, self._staged = self._staged, {}
+        if self._dry_run:
+            yield from ((one, None, True) for one in staged.values())
+            return
         if not staged:
             return
-        for study in sorted({one.converted.study for one in staged.values()}):
-            self._archive.mark_pending(study)
-        self._archive.store.sync()
-        for one in staged.values():
-            try:
-                yield one, None, self._publish(one)
-            except StaticWadoError as error:
-                yield one, error, False
+        with ExitStack() as stack:
+            for study in sorted({one.uids[0] for one in staged.values()}):
+                stack.enter_context(self._archive.lock(study, shared=True))
+                self._archive.mark_pending(study)
+            self._archive.store.sync()
+            for one in staged.values():
+                try:
+                    yield one, None, self._publish(one)
+                except StaticWadoError as error:
+                    yield one, error, False
 
     def _publish(self, one: Staged) -> bool:
-        study, series, instance = one.uids
-        for kept in one.bulkdata:
-            resource = Resource(View.BULKDATA, study, bulkdata=kept.address)
-            self._staging.publish_copy(f"value-{kept.sha256}", layout.stored_as(resource).key)
-        if self._staging.publish_folder(one.folder, layout.folder_of(study, series, instance)):
-            return True
-        present = self._present(one.uids)  # another process was faster
-        if present == one.sha256:
-            return False
-        raise Conflict(f"the archive holds SOP Instance UID {instance} with other content")
+        study, _, instance = one.uids
+        for sha256, address in one.bulkdata:
+            key = layout.stored_as(Resource(View.BULKDATA, study, bulkdata=address)).key
+            self._staging.publish_copy(f"value-{sha256}", key)
+        folder = layout.folder_of(*one.uids)
+        while not self._staging.publish_folder(one.folder, folder):
+            with self._archive.lock(f"{study}.repair"):
+                present = self._present(one.uids)
+                if present is None:  # what a crash, or somebody's hand, left there is no instance
+                    self._staging.take_away(folder, f"garbage-{next(self._folders)}")
+                elif present == one.sha256:  # another process was faster
+                    return False
+                else:
+                    raise Conflict(f"the archive holds SOP Instance UID {instance} with other content")
+        return True
 
 
 def inflate_stream(source: ByteSource, offset: int) -> Iterator[bytes]:
-    """The raw deflate stream of `source` from `offset` on, inflated in pieces (PS3.5 A.5). Raises BrokenDicom."""
+    """The raw deflate stream of `source` from `offset` on, inflated in pieces (PS3.5 A.5). Raises
+    BrokenDicom.
+    """
     yield from map(bytes, _inflate(_chunks(source, offset), None))
 
 

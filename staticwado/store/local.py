@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from typing import Any
 
 from staticwado.errors import NotFound, StoreUnavailable
 
+if sys.platform != "win32":
+    import fcntl
+
+_LOCK = ".lock"
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _SINGLE_WRITE = 1 << 30
 
 
@@ -34,8 +40,6 @@ class Stat:
 def _explained(action: str, name: str) -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFound(f"{name} is not in the archive") from error
     except OSError as error:
         raise StoreUnavailable(f"{name} could not be {action}: {error.strerror or error}") from error
 
@@ -62,8 +66,13 @@ class LocalStore:
 
     def read(self, key: str) -> bytes:
         """All bytes of `key`. Raises NotFound or StoreUnavailable."""
-        with _explained("read", key), open(self.path(key), "rb", buffering=0) as file:
-            return file.read()
+        try:
+            with _explained("read", key), open(self.path(key), "rb", buffering=0) as file:
+                return file.read()
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                raise NotFound(f"{key} is not in the archive") from error
+            raise
 
     def names(self, key: str) -> list[str]:
         """Names directly below the folder `key`, sorted; empty if there is no such folder."""
@@ -79,24 +88,15 @@ class LocalStore:
 
         The file's data are synced first, so that a power cut leaves the old bytes or the new ones.
         """
-        temporary = self.path(f"{staging}/{uuid.uuid4().hex}")
-        with _explained("written", key):
-            os.makedirs(os.path.dirname(temporary), exist_ok=True)
-            try:
-                self._write_synced(temporary, data)
-                self._rename(temporary, self.path(key))
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
-
-    @staticmethod
-    def _write_synced(path: str, data: bytes) -> None:
-        with open(path, "xb", buffering=0) as file:
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view[:_SINGLE_WRITE]) :]
-            os.fsync(file.fileno())
+        place = self.staging(staging)
+        try:
+            with _explained("written", key):
+                with place.create("data") as file:
+                    file.write(data)
+                    os.fsync(file.fileno())
+                self._rename(place.path("data"), self.path(key))
+        finally:
+            place.close()
 
     @staticmethod
     def _rename(source: str, target: str) -> None:
@@ -106,13 +106,23 @@ class LocalStore:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.replace(source, target)
 
-    def touch(self, key: str) -> None:
-        """Make an empty file `key`, if there is none."""
+    @staticmethod
+    def _rename_folder(source: str, target: str) -> None:
+        try:
+            os.rename(source, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.rename(source, target)
+
+    def note(self, key: str, text: str) -> None:
+        """Put a short text under `key` in place: for notes of which only the presence must outlast a
+        crash.
+        """
         with _explained("written", key):
             path = self.path(key)
-            if not os.path.exists(path):
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
 
     def remove(self, key: str) -> None:
         """Remove the file `key`; it is no error if it is gone."""
@@ -126,9 +136,10 @@ class LocalStore:
     def free_bytes(self) -> int:
         """How many bytes can still be written, by what the file system says."""
         folder = Path(self.root)
-        while not folder.exists():
-            folder = folder.parent
-        return shutil.disk_usage(folder).free
+        with _explained("looked at", self.root):
+            while not folder.exists():
+                folder = folder.parent
+            return shutil.disk_usage(folder).free
 
     def sync(self) -> None:
         """Return when everything written to this file system so far is on stable storage."""
@@ -136,21 +147,37 @@ class LocalStore:
             _sync_file_system(self.root)
 
     @contextlib.contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Hold the lock file `key`, across processes, until the block ends."""
+    def lock(self, key: str, *, shared: bool = False) -> Iterator[None]:
+        """Hold the lock file `key`, across processes, until the block ends; alone, or with others who share
+        it.
+        """
         with _explained("locked", key):
             path = self.path(key)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(descriptor)
+            with _explained("locked", key):
+                _lock(descriptor, shared=shared)
             yield
         finally:
             os.close(descriptor)  # closing gives the lock back
 
     def staging(self, folder: str) -> "Staging":
         """A new private folder below the folder `folder` (a key), on the same file system as all keys."""
-        return Staging(self, f"{folder}/{os.getpid()}-{uuid.uuid4().hex}")
+        return Staging(self, f"{folder}/{uuid.uuid4().hex}")
+
+    def clear_staging(self, folder: str) -> None:
+        """Remove what dead processes left below the folder `folder` (a key) of `staging`."""
+        for name in sorted({name.removesuffix(_LOCK) for name in self.names(folder)}):
+            path = self.path(f"{folder}/{name}")
+            with contextlib.suppress(OSError):
+                descriptor = os.open(f"{path}{_LOCK}", os.O_RDWR | os.O_CREAT, 0o666)
+                try:
+                    if _try_lock(descriptor):
+                        _remove_tree(path)
+                        os.unlink(f"{path}{_LOCK}")
+                finally:
+                    os.close(descriptor)
 
 
 class _WholeWrites(FileIO):
@@ -172,7 +199,13 @@ class Staging:
         self._store = store
         self._path = store.path(key)
         with _explained("written", key):
-            os.makedirs(self._path)
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            self._lock = _own(f"{self._path}{_LOCK}")
+            try:
+                os.mkdir(self._path)
+            except BaseException:
+                os.close(self._lock)
+                raise
 
     def path(self, name: str) -> str:
         return f"{self._path}/{name}"
@@ -194,6 +227,11 @@ class Staging:
         """Open the new file `name` for writing, unbuffered."""
         with _explained("written", name):
             return _WholeWrites(f"{self._path}/{name}", "wb")
+
+    def rename(self, name: str, new: str) -> None:
+        """Give the file `name` another name here, replacing what has it."""
+        with _explained("written", new):
+            os.replace(f"{self._path}/{name}", f"{self._path}/{new}")
 
     def publish_copy(self, name: str, key: str) -> None:
         """Give `key` the bytes of the file `name`, which stays; nothing happens if `key` exists.
@@ -219,25 +257,17 @@ class Staging:
         source, target = f"{self._path}/{name}", self._store.path(key)
         with _explained("written", key):
             try:
-                os.rename(source, target)
-            except FileNotFoundError:
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                return self._rename_folder(source, target)
+                self._store._rename_folder(source, target)
             except OSError as error:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                     return False
                 raise
         return True
 
-    @staticmethod
-    def _rename_folder(source: str, target: str) -> bool:
-        try:
-            os.rename(source, target)
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                return False
-            raise
-        return True
+    def take_away(self, key: str, name: str) -> None:
+        """Move the folder `key` here, as `name`; it is no error if it is gone."""
+        with _explained("moved", key), contextlib.suppress(FileNotFoundError):
+            os.rename(self._store.path(key), f"{self._path}/{name}")
 
     def publish_file(self, name: str, key: str) -> None:
         """Give the file `name` its place `key`, replacing what is there."""
@@ -255,7 +285,67 @@ class Staging:
 
     def close(self) -> None:
         """Remove the staging folder and whatever is left in it."""
-        shutil.rmtree(self._path, ignore_errors=True)
+        if self._lock < 0:
+            return
+        _remove_tree(self._path)
+        with contextlib.suppress(OSError):
+            os.unlink(f"{self._path}{_LOCK}")
+        os.close(self._lock)
+        self._lock = -1
+
+
+class NoStaging(Staging):
+    """What a dry run writes to: nothing is kept, and nothing can be published."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._store = store
+
+    def path(self, name: str) -> str:
+        return os.devnull
+
+    def make_folder(self, name: str) -> None:
+        return
+
+    def write(self, name: str, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
+        return
+
+    def create(self, name: str) -> FileIO:
+        return FileIO(os.devnull, "wb")
+
+    def rename(self, name: str, new: str) -> None:
+        return
+
+    def discard(self, name: str) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+def _own(path: str) -> int:
+    """The descriptor of the new lock file `path`, locked.
+
+    It is held while the folder beside it exists: that is how others know that its owner lives, wherever it
+    runs.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o666)
+        try:
+            _lock(descriptor)
+            if os.path.exists(path) and os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                return descriptor  # nobody took it for abandoned before it was locked
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _remove_tree(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def _write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
@@ -274,12 +364,20 @@ def _write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview
             view = view[os.write(descriptor, view[:_SINGLE_WRITE]) :]
 
 
-def _lock(descriptor: int) -> None:
+def _lock(descriptor: int, *, shared: bool = False) -> None:
+    if sys.platform != "win32":
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Take the lock if nobody has it; where the system has no such locks, nobody knows."""
+    if sys.platform == "win32":
+        return False
     try:
-        import fcntl  # noqa: PLC0415  (POSIX only)
-    except ImportError:
-        return
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _sync_file_system(root: str) -> None:

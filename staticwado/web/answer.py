@@ -13,6 +13,9 @@ from staticwado.store.local import Stat
 
 JSON = "application/json"
 DICOM_JSON = "application/dicom+json"
+MARKUP = frozenset({"text/xml", "text/html", "application/xml", "image/svg+xml"})
+SANDBOX = "default-src 'none'; sandbox"
+"""Content-Security-Policy of markup from a DICOM file: it must not run scripts in the viewer's origin."""
 
 
 @dataclass(frozen=True, slots=True)

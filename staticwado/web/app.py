@@ -6,6 +6,7 @@ One rule: errors become answers in one place, `Service.handle`; there is no midd
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
@@ -48,6 +49,13 @@ _RETRIEVE: Mapping[View, Callable[[Archive, Resource, Wanted], Answer]] = {
 }
 
 
+@dataclass(slots=True)
+class _Note:
+    """What is known of a request by the time that it fails."""
+
+    view: str = "other"
+
+
 class Service:
     """Answers requests; one a process."""
 
@@ -87,11 +95,17 @@ class Service:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever happens."""
         status, size = 500, 0
+        note = _Note()
         try:
-            response, size = await self._respond(request)
+            response, size = await self._respond(request, note)
             status = response.status
             return response
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
+            status = _CLIENT_GONE
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=_CLIENT_GONE)
+        except asyncio.CancelledError:
             status = _CLIENT_GONE
             raise
         except StaticWadoError as error:
@@ -103,15 +117,15 @@ class Service:
             log.exception("%s %s failed", request.method, request.path)
             return await self._fail(request, 500, "the server made a mistake; its log says more")
         finally:
-            self._metrics.count(request.get("view", "other"), status, size)
+            self._metrics.count(note.view, status, size)
 
-    async def _respond(self, request: web.BaseRequest) -> tuple[web.StreamResponse, int]:
+    async def _respond(self, request: web.BaseRequest, note: _Note) -> tuple[web.StreamResponse, int]:
         try:
-            kept = await self._kept(request)
+            kept = await self._kept(request, note)
             return await send(request, kept.answer, self._for_origin(request, kept.headers))
         except StoreUnavailable:
             # A file may have been replaced between looking and opening: look once more.
-            kept = await self._kept(request)
+            kept = await self._kept(request, note)
             return await send(request, kept.answer, self._for_origin(request, kept.headers))
 
     async def _fail(self, request: web.BaseRequest, status: int, message: str) -> web.StreamResponse:
@@ -132,7 +146,7 @@ class Service:
         headers["Access-Control-Expose-Headers"] = EXPOSED
         return headers
 
-    async def _kept(self, request: web.BaseRequest) -> Kept:
+    async def _kept(self, request: web.BaseRequest, note: _Note) -> Kept:
         """The answer and its headers: from memory if they still hold."""
         headers = request.headers
         key = None
@@ -145,10 +159,10 @@ class Service:
                 key = (raw, accept, encoding, ranged, origin)
                 kept = self._cache.get(key)
                 if kept is not None:
-                    request["view"] = kept.answer.view
+                    note.view = kept.answer.view
                     return kept
-        answer = await self._answer(request)
-        request["view"] = answer.view
+        answer = await self._answer(request, note)
+        note.view = answer.view
         kept = Kept(answer, headers_of(answer, self._common))
         if key is not None:
             self._cache.put(key, kept)
@@ -160,12 +174,12 @@ class Service:
             return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
         return "localhost"
 
-    async def _answer(self, request: web.BaseRequest) -> Answer:
+    async def _answer(self, request: web.BaseRequest, note: _Note) -> Answer:
         path = request.path
         dicomweb = self._below(self._server_prefix, path)
         client = self._below(self._client_prefix, path)
         if dicomweb is not None and self._is_dicomweb(dicomweb, client):
-            return await self._dicomweb(request, dicomweb)
+            return await self._dicomweb(request, dicomweb, note)
         if request.method == "OPTIONS":
             return self._options_answer(request)
         if request.method not in ("GET", "HEAD"):
@@ -209,11 +223,11 @@ class Service:
                 headers["Access-Control-Allow-Headers"] = asked
         return Answer("text/plain", b"", 204, vary="Access-Control-Request-Headers", headers=headers)
 
-    async def _dicomweb(self, request: web.BaseRequest, path: str) -> Answer:
+    async def _dicomweb(self, request: web.BaseRequest, path: str, note: _Note) -> Answer:
         if request.method == "OPTIONS":
             return self._options_answer(request)
         resource = parse_path(path)
-        request["view"] = "search" if resource.view in _SEARCHES else resource.view.value
+        note.view = "search" if resource.view in _SEARCHES else resource.view.value
         if request.method not in ("GET", "HEAD"):
             later = "; storing comes with a later release" if request.method == "POST" else ""
             return error_answer(405, f"{request.method} is not possible here{later}", Allow=METHODS)

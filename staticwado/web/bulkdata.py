@@ -14,7 +14,7 @@ from staticwado.dicomweb.media import Offer, choose
 from staticwado.dicomweb.multipart import TAIL, envelope_type, head, tail
 from staticwado.dicomweb.resource import Resource, View, format_path, is_bulkdata_id
 from staticwado.errors import NotFound, StoreUnavailable, Unsupported
-from staticwado.web.answer import Answer, Body, Pieces, Span, Stream, etag_of, seconds_of
+from staticwado.web.answer import MARKUP, SANDBOX, Answer, Body, Pieces, Span, Stream, etag_of, seconds_of
 from staticwado.web.request import Wanted
 from staticwado.web.responses import read_span
 from staticwado.web.wado import (
@@ -28,9 +28,7 @@ from staticwado.web.wado import (
     span_of,
 )
 
-_SANDBOX = {"Content-Security-Policy": "default-src 'none'; sandbox"}
-"""Markup from a DICOM file must not run scripts in the viewer's origin."""
-_MARKUP = frozenset({"text/xml", "text/html", "application/xml", "image/svg+xml"})
+_SANDBOXED = {"Content-Security-Policy": SANDBOX}
 _DOCUMENT, _DOCUMENT_TYPE = "00420011", "00420012"
 _ROWS, _COLUMNS, _SAMPLES, _ALLOCATED = "00280010", "00280011", "00280002", "00280100"
 
@@ -64,7 +62,7 @@ def bulkdata(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
         modified=seconds_of(located.stat),
         immutable=True,
         vary="Accept",
-        headers={"Content-Location": location} | (_SANDBOX if media_type in _MARKUP else {}),
+        headers={"Content-Location": location} | (_SANDBOXED if media_type in MARKUP else {}),
         view="bulkdata",
         depends=(located.path, located.stat),
     )
@@ -231,5 +229,5 @@ def _document(archive: Archive, resource: Resource, dataset: Mapping[str, Any], 
     media_type = values[0] if values[0] == "application/pdf" else OCTET_STREAM
     choose(wanted.ranges, (Offer(media_type),))
     return Answer(
-        media_type, data, headers=_SANDBOX if media_type != "application/pdf" else {}, view="rendered"
+        media_type, data, headers=_SANDBOXED if media_type != "application/pdf" else {}, view="rendered"
     )

@@ -116,8 +116,8 @@ def decide(
 ) -> Decision:
     """What to answer to GET or HEAD of a representation that would otherwise be 200.
 
-    `etag` is strong and quoted, `modified` in seconds since 1970, `length` in bytes; without a length no range
-    can be served.
+    `etag` is strong and quoted, `modified` in seconds since 1970, `length` in bytes; without a length no
+    range can be served.
     """
     whole = length or 0
     status = _precondition(headers, method in ("GET", "HEAD"), etag, modified)

@@ -1,6 +1,6 @@
 """config/nginx.conf: an archive and a viewer served by nginx as they lie on disk, made from `layout`.
 
-One rule: every path and every header comes from the same table that the server reads; nothing is repeated here.
+One rule: every path and every header comes from the table that the server reads; none is repeated here.
 """
 
 import re
@@ -15,7 +15,7 @@ from staticwado import layout
 from staticwado.dicom.transfer_syntax import FRAME_SUFFIXES
 from staticwado.dicomweb.resource import Resource, View, format_path
 from staticwado.layout import StoredAs
-from staticwado.web.answer import DICOM_JSON
+from staticwado.web.answer import DICOM_JSON, MARKUP, SANDBOX
 from staticwado.web.options import ServerOptions
 from staticwado.web.viewer_config import CONFIG_NAME, MEDIA_TYPES, viewer_config
 
@@ -24,7 +24,7 @@ ARCHIVE, VIEWER, LISTEN = "/srv/staticwado/archive", "/srv/staticwado/viewer", "
 _UID = r"[0-9]+(?:\.[0-9]+)*"
 _STUDY, _SERIES, _INSTANCE, _FRAME = "1.101", "1.102", "1.103", 104
 _SHA = "00/" + "0" * 62
-_NOTHING = "/nothing.json"
+_NOTHING, _MISSING = "/nothing.json", "/missing.json"
 _COMMON = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
@@ -36,6 +36,8 @@ _COMMON = {
     "X-Content-Type-Options": "nosniff",
     "Content-Type": "$staticwado_type",
     "Cache-Control": "$staticwado_cache",
+    "Vary": "Accept-Encoding",
+    "Content-Security-Policy": "$staticwado_policy",
 }
 
 
@@ -49,6 +51,7 @@ class Place:
     """With `$name` for each group, and without `.gz` where that says that the bytes are compressed."""
     pattern: str
     """A regular expression for the key."""
+    view: View
     stored: StoredAs
 
 
@@ -58,13 +61,13 @@ def _samples() -> Iterator[Resource]:
     yield Resource(View.METADATA, _STUDY)
     yield Resource(View.DEDUPLICATED, _STUDY)
     yield Resource(View.THUMBNAIL, _STUDY)
-    for suffix in layout.BULKDATA_TYPES:
-        yield Resource(View.BULKDATA, _STUDY, bulkdata=f"{_SHA}.{suffix}")
     yield Resource(View.METADATA, _STUDY, _SERIES)
     yield Resource(View.INSTANCES, _STUDY, _SERIES)
     yield Resource(View.THUMBNAIL, _STUDY, _SERIES)
     yield Resource(View.METADATA, _STUDY, _SERIES, _INSTANCE)
     yield Resource(View.THUMBNAIL, _STUDY, _SERIES, _INSTANCE)
+    for suffix in layout.BULKDATA_TYPES:
+        yield Resource(View.BULKDATA, _STUDY, bulkdata=f"{_SHA}.{suffix}")
     for suffix in FRAME_SUFFIXES:
         yield Resource(View.FRAMES, _STUDY, _SERIES, _INSTANCE, (_FRAME,), rendition=suffix)
 
@@ -78,12 +81,12 @@ _GROUPS = {
 
 
 def _pattern(path: str, *, named: bool) -> str:
-    """A regular expression for paths like `path`, its sample values replaced by groups."""
+    """A regular expression for paths like `path`: its sample values become named groups, or anything."""
     text = re.escape(path).replace("\\-", "-")
     for sample, (name, expression) in _GROUPS.items():
-        text = text.replace(re.escape(sample), f"(?<{name}>{expression})" if named else expression)
-    number = "[1-9][0-9]*"
-    return text.replace(f"frames/{_FRAME}", f"frames/(?<frame>{number})" if named else f"frames/{number}")
+        anything = "/".join("[^/]+" for _ in sample.split("/"))
+        text = text.replace(re.escape(sample), f"(?<{name}>{expression})" if named else anything)
+    return text.replace(f"frames/{_FRAME}", "frames/(?<frame>[1-9][0-9]*)" if named else "frames/[0-9]+")
 
 
 def places() -> list[Place]:
@@ -96,7 +99,7 @@ def places() -> list[Place]:
         for sample, (name, _) in _GROUPS.items():
             target = target.replace(sample, f"${name}")
         url = _pattern(format_path(resource), named=True)
-        found.append(Place(url, target, _pattern(key, named=False), stored))
+        found.append(Place(url, target, _pattern(key, named=False), resource.view, stored))
     return found
 
 
@@ -115,6 +118,12 @@ def _maps() -> Iterator[str]:
     for place in places():
         yield f"    '~^/{place.pattern}$' '{place.stored.media_type}';"
     yield "}"
+    yield "map $uri $staticwado_policy {"
+    yield '    default "";'
+    for place in places():
+        if place.view is View.BULKDATA and place.stored.media_type in MARKUP:
+            yield f"    '~^/{place.pattern}$' \"{SANDBOX}\";"
+    yield "}"
     yield "map $status:$uri $staticwado_cache {"
     yield '    default "no-cache";'
     for pattern in dict.fromkeys(_folder(place) for place in places() if place.stored.immutable):
@@ -129,16 +138,21 @@ def _folder(place: Place) -> str:
 
 
 def _locations() -> Iterator[str]:
-    frames = [place for place in places() if place.stored.key.endswith(".mht")]
-    for url, key, compressed in dict.fromkeys(
-        (place.url, place.key, place.stored.encoding == "gzip") for place in places() if place not in frames
-    ):
-        yield f'location ~ "^@{url}/?$" {{'
-        if compressed:
+    frames = [place for place in places() if place.view is View.FRAMES]
+    bulkdata = [place for place in places() if place.view is View.BULKDATA]
+    for place in places():
+        if place in frames or place in bulkdata:
+            continue
+        yield f'location ~ "^@{place.url}/?$" {{'
+        if place.stored.encoding == "gzip":
             yield "    gzip_static always;"
             yield "    gunzip on;"
-        yield f"    rewrite ^ /{key} break;"
+        yield f"    rewrite ^ /{place.key} break;"
         yield "}"
+    url, key = (text.rpartition(".")[0] for text in (bulkdata[0].url, bulkdata[0].key))
+    yield f'location ~ "^@{url}.(?<suffix>{"|".join(layout.BULKDATA_TYPES)})$" {{'
+    yield f"    rewrite ^ /{key}.$suffix break;"
+    yield "}"
     yield f'location ~ "^@{frames[0].url}$" {{'
     yield f"    try_files {' '.join(f'/{place.key}' for place in frames)} =404;"
     yield "}"
@@ -172,6 +186,7 @@ def nginx_configuration(
         config_name=CONFIG_NAME,
         config=config,
         nothing=_NOTHING,
+        missing=_MISSING,
         json=DICOM_JSON,
     )
 
@@ -210,6 +225,8 @@ http {{
             types {{ }}
             # The type comes from the map above: it depends on the file that is found.
             default_type "";
+            error_page 404 {missing};
+            log_not_found off;
             location ~ "^{prefix}/studies/?$" {{
                 gzip_static always;
                 gunzip on;
@@ -218,9 +235,15 @@ http {{
             }}
 {locations}
             location ~ "" {{
-                default_type application/json;
-                return 404 '{{"error":"a static host has nothing here"}}';
+                return 404;
             }}
+        }}
+
+        location = {missing} {{
+            internal;
+            types {{ }}
+            default_type application/json;
+            return 404 '{{"error":"a static host has nothing here"}}';
         }}
 
         # No study has the UID that was asked for.
@@ -240,7 +263,7 @@ http {{
         location / {{
             root {viewer};
             charset utf-8;
-            charset_types text/html text/css text/javascript text/plain text/xml;
+            charset_types text/css text/javascript text/plain text/xml;
             gzip_static on;
             types {{
 {types}

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import orjson
 
 from staticwado.archive import Archive, compress
+from staticwado.dicomweb.attributes import MODALITIES_IN_STUDY
 from staticwado.dicomweb.media import Offer, choose
 from staticwado.dicomweb.query import STUDY_INSTANCE_UID, Level, Query, parse_query
 from staticwado.dicomweb.resource import Resource, View, format_path
@@ -36,10 +37,21 @@ def _source(query: Query) -> Resource | None:
     return None
 
 
-def _absolute(found: Found, root: str) -> Entry:
+def _answered(found: Found, root: str, for_ohif: bool) -> Entry:
     """The entry with the absolute URL at which the match can be retrieved."""
     path = format_path(Resource(View.PART10, found.study, found.series, found.instance))
-    return {**found.entry, RETRIEVE_URL: {"vr": "UR", "Value": [f"{root}/{path}"]}}
+    entry = {**found.entry, RETRIEVE_URL: {"vr": "UR", "Value": [f"{root}/{path}"]}}
+    if not for_ohif and entry.get(MODALITIES_IN_STUDY, {}).get("Value") == []:
+        entry[MODALITIES_IN_STUDY] = {"vr": "CS"}
+    return entry
+
+
+def _is_ohif(query: Query, parameters: Iterable[tuple[str, str]]) -> bool:
+    """Whether the list of studies is asked for as OHIF does it, with a field of series: it needs the empty list of
+    modalities that the index file has and F.2.5 has not (docs/decisions/0004-modalities-without-value.md)."""
+    return query.level is Level.STUDY and any(
+        name == "includefield" and "00080060" in value for name, value in parameters
+    )
 
 
 def search(
@@ -54,10 +66,13 @@ def search(
     Raises BadRequest, NotAcceptable, StoreUnavailable.
     """
     offer = choose(wanted.ranges, (Offer(DICOM_JSON), Offer(JSON)))
-    query = parse_query(resource, parameters)
+    given = list(parameters)
+    query = parse_query(resource, given)
+    for_ohif = _is_ohif(query, given)
     depends = _depends(archive, query)
     page = engine.search(query)
-    body = orjson.dumps([_absolute(found, wanted.root) for found in page.found], option=orjson.OPT_SORT_KEYS)
+    entries = [_answered(found, wanted.root, for_ohif) for found in page.found]
+    body = orjson.dumps(entries, option=orjson.OPT_SORT_KEYS)
     digest = hashlib.blake2b(body, digest_size=16).hexdigest()
     gzip = wanted.gzip and len(body) >= _WORTH_COMPRESSING
     headers = {}

@@ -50,7 +50,7 @@ _PLAIN = """<!doctype html>
 <body><h1>{count} studies</h1>
 <p>The DICOMweb service is at <a href="{root}/studies">{root}/studies</a>. There is no viewer here: give
 <code>--viewer FOLDER</code>, a folder that holds OHIF's <code>index.html</code>. <code>npm pack
-@ohif/app@3.13.2</code> fetches it; unpack it and name its <code>package/dist</code>.</p>
+@ohif/app</code> fetches it; unpack it and name its <code>package/dist</code>.</p>
 <table><tr><th>Patient</th><th>ID</th><th>Date</th><th>Modality</th><th>Description</th><th>Instances</th>
 <th></th></tr>
 {rows}

@@ -22,8 +22,8 @@ from staticwado.web.wado import loaded
 _HASHED = re.compile(r"(?:^|\.)[0-9a-f]{16,}\.")
 _INDEX = "index.html"
 _ABSOLUTE = re.compile(rb'\b(src|href|content|PUBLIC_URL)="/(?!/)')
-_PUBLIC_PATH = b"__webpack_require__.p = "
-"""How OHIF's bundles say where the others are; they are built for `/`."""
+_ROOTED = {"js": b'__webpack_require__.p = "/', "css": b"url(/", "json": b'"src": "/'}
+"""How OHIF's bundles and styles name the place of other files, by suffix; they are built for `/`."""
 
 
 def find_viewer(folder: Path | None) -> Path | None:
@@ -87,11 +87,12 @@ class Viewer:
             return None
         suffix = place.suffix[1:].lower()
         body = loaded(Span(path, 0, stat.size, stat))
-        if self._prefix and suffix == "js":
+        if self._prefix and suffix in _ROOTED:
             if encoding is not None:
                 return self._file(place, gzip=False)
+            rooted = _ROOTED[suffix]
             body = read_span(Span(path, 0, stat.size, stat)).replace(
-                _PUBLIC_PATH + b'"/"', _PUBLIC_PATH + b'"' + self._prefix + b'/"'
+                rooted, rooted[:-1] + self._prefix + b"/"
             )
         return Answer(
             MEDIA_TYPES.get(suffix, "application/octet-stream"),

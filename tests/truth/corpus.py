@@ -1,13 +1,15 @@
 """The corpus of real files: what is in it, and what each file must become."""
 
 import json
+import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.truth.frames import Expected, expected_frames, media_type_of
+from tests.truth.frames import Expected, expected_frames, is_known, media_type_of
 from tests.truth.intended import Source, judge, pairs
 from tests.truth.model import Model, model_of
 from tests.truth.part10 import Dataset, Unreadable, read_path
@@ -52,17 +54,24 @@ def read_corpus(root: Path) -> Corpus:
 
 
 def _readable(root: Path) -> Iterator[Path]:
+    """What the judge can read whole, frames too, the first of each SOP Instance UID."""
     seen = set()
     for path in sorted(root.rglob("*")):
         if not path.is_file():
             continue
         try:
-            uids = identity_of(read_path(path))
-        except (Unreadable, OSError, ValueError, RecursionError):
+            dataset = read_path(path)
+            expected_frames(dataset)
+            uids = identity_of(dataset)
+        except (Unreadable, OSError, ValueError, zlib.error, RecursionError):
             continue
-        if all(uids) and uids[2] not in seen:
+        if uids[2] not in seen and all(map(_is_uid, uids)) and is_known(dataset.syntax):
             seen.add(uids[2])
             yield path
+
+
+def _is_uid(text: str) -> bool:
+    return len(text) <= 64 and re.fullmatch(r"[0-9]+(\.[0-9]+)*", text, re.ASCII) is not None
 
 
 def identity_of(dataset: Dataset) -> tuple[str, str, str]:

@@ -60,6 +60,11 @@ class Expected:
     """The transfer syntax that the part's Content-Type must name."""
 
 
+def is_known(syntax: str) -> bool:
+    """Whether `syntax` is one of the transfer syntaxes that this module understands."""
+    return syntax in NATIVE | {ENCAPSULATED_UNCOMPRESSED, DEFLATED_FRAMES} or syntax in MEDIA_TYPES
+
+
 def media_type_of(syntax: str) -> tuple[str, str]:
     """(media type, transfer syntax) in which frames of `syntax` are served unchanged."""
     media_type = MEDIA_TYPES.get(syntax, "application/octet-stream")
@@ -85,7 +90,7 @@ def swap_cells(data: bytes, bits: int, vr: str) -> bytes:
 
 
 def count_of(dataset: Dataset) -> int:
-    return max(1, dataset.number(0x00280008, 1))
+    return max(1, dataset.number(part10.NUMBER_OF_FRAMES, 1))
 
 
 def frame_bits(dataset: Dataset, node: Node) -> tuple[int, int]:

@@ -67,7 +67,8 @@ def encodings_of(terms: list[str]) -> list[str]:
 
 def decode(raw: bytes, encodings: list[str], *, name: bool = False) -> str:
     """Text of a value field; `name` for PN, where ^ and = too end a code extension (PS3.5 6.1.2.5.3)."""
-    return charset.decode_bytes(raw, encodings, _DELIMITERS | ({0x5E, 0x3D} if name else set()))
+    text = charset.decode_bytes(raw, encodings, _DELIMITERS | ({0x5E, 0x3D} if name else set()))
+    return text.replace("\x1b$)A", "")  # pydicom leaves the escape sequence of ISO 2022 IR 58 in the text
 
 
 def trim(text: str, vr: str) -> str:

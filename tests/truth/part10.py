@@ -19,6 +19,7 @@ NATIVE = frozenset({IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN})
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
+NUMBER_OF_FRAMES = 0x00280008
 
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 
@@ -61,13 +62,16 @@ class Dataset:
         return node.raw.decode("latin-1").strip(" \0") if node is not None else default
 
     def number(self, tag: int, default: int = 0) -> int:
-        """An unsigned short, or an integer string."""
+        """An unsigned short, or an integer string. Raises Unreadable."""
         node = self.nodes.get(tag)
-        if node is None or (not node.raw.strip(b" \0") and len(node.raw) != 2):
+        if node is None or not node.raw:
             return default
-        if tag == 0x00280008:
-            return int(node.raw.decode("latin-1").strip(" \0"))
-        return int(struct.unpack(node.order + "H", node.raw[:2])[0])
+        try:
+            if tag == NUMBER_OF_FRAMES:
+                return int(node.raw.decode("latin-1").strip(" \0") or default)
+            return int(struct.unpack(node.order + "H", node.raw[:2])[0])
+        except (ValueError, struct.error) as error:
+            raise Unreadable(f"({tag:08X}) is no number: {node.raw[:20]!r}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ def read(data: bytes, is_sequence: IsSequence = _no_dictionary) -> Dataset:
 
 
 def read_unknown_items(raw: bytes) -> list[Dataset]:
-    """The items of a sequence that was written as UN of a defined length: implicit little endian (PS3.5 6.2.2)."""
+    """The items of a sequence written as UN of a defined length: implicit little endian (PS3.5 6.2.2)."""
     coding = _Coding(explicit=False, order="<")
     return _read_items(raw, 0, len(raw), coding, dictionary_sequence)[0]
 

@@ -1,0 +1,167 @@
+"""A batch of sources: the unit of work, done in this process or in another one.
+
+One rule: a batch can be pickled, knows nothing of other batches, and can be done again; each of its sources
+gets an outcome, whatever happens to the others.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+
+from staticwado.archive import Archive
+from staticwado.errors import NotDicom, StaticWadoError, StoreUnavailable
+from staticwado.ingest.outcome import Outcome, Reason, Status, reason_of
+from staticwado.ingest.source import AnySource, FileSource, MemberSource, OpenArchives, Packing
+from staticwado.ingest.write import BatchWriter, Present, Staged, Uids
+
+BATCH_FILES = 125
+BATCH_BYTES = 128 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A unit of work."""
+
+    root: str
+    sources: tuple[AnySource, ...]
+    thumbnails: bool
+    strict: bool
+    dry_run: bool
+
+    def split(self) -> Iterator["Batch"]:
+        """A batch for each source."""
+        for source in self.sources:
+            yield replace(self, sources=(source,))
+
+
+def divide(sources: Iterable[AnySource]) -> Iterator[tuple[AnySource, ...]]:
+    """The sources in groups of a batch; members of one packed tar stay together, as it is unpacked from its
+    start.
+    """
+    chosen: list[AnySource] = []
+    size = 0
+    for source in sources:
+        full = len(chosen) >= BATCH_FILES or size + source.size > BATCH_BYTES
+        if chosen and full and not _belong_together(chosen[-1], source):
+            yield tuple(chosen)
+            chosen, size = [], 0
+        chosen.append(source)
+        size += source.size
+    if chosen:
+        yield tuple(chosen)
+
+
+def _belong_together(one: AnySource, other: AnySource) -> bool:
+    return (
+        isinstance(one, MemberSource)
+        and isinstance(other, MemberSource)
+        and one.packing is Packing.PACKED_TAR
+        and one.archive == other.archive
+    )
+
+
+def convert_alone(batch: Batch) -> list[Outcome]:
+    """`convert_batch` for another process."""
+    return list(convert_batch(batch))
+
+
+def convert_batch(batch: Batch) -> Iterator[Outcome]:
+    """Convert, write and publish the sources of a batch; outcomes as they come, in no order."""
+    left = {id(source): source for source in batch.sources}
+    try:
+        with closing(_BatchRun(batch)) as run:
+            for source, outcome in run.outcomes():
+                left.pop(id(source), None)
+                yield outcome
+    except Exception as error:  # the archive itself cannot be written, or a fault of this program
+        known = _as_ours(error)
+        yield from (failure(source, known) for source in left.values())
+
+
+class _BatchRun:
+    """A batch being converted."""
+
+    def __init__(self, batch: Batch) -> None:
+        archive = Archive(batch.root, create=True)
+        self._batch = batch
+        self._writer = BatchWriter(archive, thumbnails=batch.thumbnails, dry_run=batch.dry_run)
+        self._archives = OpenArchives(self._writer.spool_folder)
+        self._waiting: dict[Uids, list[AnySource]] = {}
+        self._files = self._bytes = 0
+
+    def close(self) -> None:
+        self._archives.close()
+        self._writer.close()
+
+    def outcomes(self) -> Iterator[tuple[AnySource, Outcome]]:
+        for source in self._batch.sources:
+            outcome = self._convert(source)
+            if outcome is not None:
+                yield source, outcome
+                if outcome.status is Status.FAILED and self._batch.strict:
+                    break
+            self._files += 1
+            self._bytes += source.size
+            if self._files >= BATCH_FILES or self._bytes >= BATCH_BYTES:
+                yield from self._publish()
+        yield from self._publish()
+
+    def _publish(self) -> Iterator[tuple[AnySource, Outcome]]:
+        for staged, error, new in self._writer.publish():
+            for number, source in enumerate(self._waiting.pop(staged.uids)):
+                if error is not None:
+                    yield source, failure(source, error, staged.uids)
+                else:  # whoever had the same file later in the batch found it there
+                    status = Status.NEW if new and number == 0 else Status.UNCHANGED
+                    yield source, _taken_in(source, status, staged)
+        self._files = self._bytes = 0
+
+    def _convert(self, source: AnySource) -> Outcome | None:
+        """The outcome of a source; None if it was staged, and waits to be published."""
+        try:
+            staged = self._stage(source)
+        except NotDicom as error:
+            if source.named:
+                return failure(source, error)
+            return Outcome(source.name, Status.SKIPPED, Reason.SUCCESS, str(error), size=source.size)
+        except Exception as error:  # whatever it is, it costs the one input, and is said
+            return failure(source, _as_ours(error))
+        if isinstance(staged, Present):
+            return _taken_in(source, Status.UNCHANGED, staged)
+        self._waiting.setdefault(staged.uids, []).append(source)
+        return None
+
+    def _stage(self, source: AnySource) -> Staged | Present:
+        with ExitStack() as stack:
+            file = stack.enter_context(source.open(self._archives))
+            staged = self._writer.stage(file)
+            try:
+                stack.close()
+            except StaticWadoError:  # it was read whole, but changed meanwhile
+                if isinstance(staged, Staged) and staged.uids not in self._waiting:
+                    self._writer.forget(staged)
+                raise
+        return staged
+
+
+def _as_ours(error: Exception) -> StaticWadoError:
+    """`error` as one of ours: what the system refused, or a fault of this program."""
+    if isinstance(error, StaticWadoError):
+        return error
+    if isinstance(error, OSError | MemoryError):
+        text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return StoreUnavailable(f"{type(error).__name__}: {text}")
+    return StaticWadoError(f"unexpected {type(error).__name__}: {error}")
+
+
+def _taken_in(source: AnySource, status: Status, found: Staged | Present) -> Outcome:
+    stamp = source.stamp if isinstance(source, FileSource) else None
+    return Outcome(source.name, status, Reason.SUCCESS, "", *found.uids, source.size, found.notes, stamp)
+
+
+def failure(source: AnySource, error: StaticWadoError, uids: Uids | None = None) -> Outcome:
+    """The outcome of a source that `error` kept out."""
+    study, series, instance = uids or (None, None, None)
+    return Outcome(
+        source.name, Status.FAILED, reason_of(error), str(error), study, series, instance, source.size
+    )

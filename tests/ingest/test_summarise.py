@@ -1,0 +1,48 @@
+"""Summaries: the compact form expands exactly, the index is made anew from whatever is left."""
+
+from pathlib import Path
+
+from staticwado.archive import Archive
+from staticwado.dicomweb.resource import Resource, View
+from staticwado.ingest.summarise import compact_form, expand_compact, refresh_index
+from tests import factories
+from tests.ingest.conftest import Convert
+
+
+def test_the_compact_form_of_a_study_expands_to_its_metadata(
+    root: Path, tmp_path: Path, convert: Convert
+) -> None:
+    (tmp_path / "in").mkdir()
+    for series in range(3):
+        for number, data in enumerate(factories.series_of(4, series=series)):
+            (tmp_path / "in" / f"{series}{number}").write_bytes(data)
+    convert(tmp_path / "in")
+    archive, study = Archive(str(root)), factories.uid("study", 0)
+    metadata = []
+    for entry in archive.read_json(Resource(View.SERIES, study)):
+        series_uid = entry["0020000E"]["Value"][0]
+        for instance in archive.read_json(Resource(View.INSTANCES, study, series_uid)):
+            uid = instance["00080018"]["Value"][0]
+            metadata += archive.read_json(Resource(View.METADATA, study, series_uid, uid))
+    assert len(metadata) == 12
+    assert expand_compact(archive.read_json(Resource(View.DEDUPLICATED, study))) == metadata
+
+
+def test_what_all_series_share_is_written_once() -> None:
+    rows = [
+        [{"00100020": {"vr": "LO", "Value": ["P"]}, "00080060": {"vr": "CS", "Value": [m]}}] for m in "AB"
+    ]
+    form = compact_form(rows)
+    assert list(form["shared"]) == ["00100020"]
+    assert expand_compact(form) == [row for series in rows for row in series]
+
+
+def test_the_whole_index_is_remade_when_it_is_damaged(root: Path, tmp_path: Path, convert: Convert) -> None:
+    for study in range(3):
+        (tmp_path / f"{study}").write_bytes(factories.instance(study=study))
+    convert(*[tmp_path / f"{study}" for study in range(3)])
+    archive = Archive(str(root))
+    before = (root / "studies" / "index.json.gz").read_bytes()
+    (root / "studies" / "index.json.gz").write_bytes(b"damaged")
+    refresh_index(archive, [])
+    assert (root / "studies" / "index.json.gz").read_bytes() == before

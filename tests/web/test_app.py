@@ -1,0 +1,171 @@
+"""The service as a whole: methods, origins, prefixes, health and counters."""
+
+from pathlib import Path
+
+import pytest
+
+from staticwado.dicomweb.resource import Resource, View
+from tests.web.conftest import Client, StartServer
+from tests.web.tree import NATIVE, SERIES, STUDY, Tree, make_tree
+
+IMAGE = f"studies/{STUDY}/series/{SERIES}/instances/{NATIVE}"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "PROPFIND"])
+@pytest.mark.parametrize("path", ["/dicomweb/studies", f"/dicomweb/{IMAGE}/metadata", "/", "/healthz"])
+def test_other_methods_are_not_possible(server: Client, method: str, path: str) -> None:
+    reply = server.ask(path, method, body=b"abc")
+    assert reply.status == 405
+    assert reply.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert method in reply.error
+
+
+def test_storing_comes_later(server: Client) -> None:
+    assert "later release" in server.ask("/dicomweb/studies", "POST", body=b"x").error
+
+
+def test_other_methods_on_nothing_are_not_found(server: Client) -> None:
+    assert server.ask("/dicomweb/nonsense", "POST", body=b"").status == 404
+
+
+@pytest.mark.parametrize("path", ["/dicomweb/studies", f"/dicomweb/{IMAGE}/frames/1", "/"])
+def test_a_preflight_allows_what_was_asked(server: Client, path: str) -> None:
+    reply = server.ask(
+        path,
+        "OPTIONS",
+        Origin="https://viewer.example",
+        Access_Control_Request_Method="GET",
+        Access_Control_Request_Headers="accept, authorization",
+    )
+    assert (reply.status, reply.body) == (204, b"")
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert reply.headers["access-control-allow-headers"] == "accept, authorization"
+    assert "GET" in reply.headers["access-control-allow-methods"]
+
+
+def test_options_without_an_origin_say_what_there_is(server: Client) -> None:
+    reply = server.ask("/dicomweb/studies", "OPTIONS")
+    assert (reply.status, reply.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert "access-control-allow-methods" not in reply.headers
+
+
+@pytest.mark.parametrize("path", ["/dicomweb/studies", "/dicomweb/nonsense", "/", "/nonsense.js"])
+def test_every_answer_is_isolated_and_open_to_all_origins(server: Client, path: str) -> None:
+    headers = server.ask(path).headers
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cross-origin-embedder-policy"] == "require-corp"
+    assert headers["cross-origin-resource-policy"] == "cross-origin"
+    assert headers["access-control-allow-origin"] == "*"
+    assert "Content-Range" in headers["access-control-expose-headers"]
+    assert headers["server"] == "staticwado"
+
+
+def test_only_allowed_origins_may_read(tree: Tree, start_server: StartServer) -> None:
+    server = start_server(tree.root, allowed_origins=("https://a.example", "https://b.example"))
+    for origin, allowed in (("https://b.example", True), ("https://evil.example", False)):
+        reply = server.get("studies", Origin=origin)
+        assert (reply.headers.get("access-control-allow-origin") == origin) is allowed
+        assert "Origin" in reply.headers["vary"]
+    assert "access-control-allow-origin" not in server.get("studies").headers
+    assert server.get("studies/x", Origin="https://a.example").headers["access-control-allow-origin"]
+
+
+@pytest.mark.parametrize(
+    ("server_path", "client_path", "dicomweb", "page"),
+    [
+        ("/", "/", "/studies", "/"),
+        ("/", "/ohif", "/studies", "/ohif/"),
+        ("/pacs/wado", "/", "/pacs/wado/studies", "/"),
+        ("/app/dicomweb", "/app", "/app/dicomweb/studies", "/app/"),
+        ("/dicomweb/", "/ohif/", "/dicomweb/studies", "/ohif/"),
+    ],
+)
+def test_service_and_viewer_are_where_they_are_told_to_be(
+    tree: Tree, start_server: StartServer, server_path: str, client_path: str, dicomweb: str, page: str
+) -> None:
+    server = start_server(tree.root, server_path=server_path, client_path=client_path)
+    studies = server.ask(dicomweb)
+    assert studies.headers["content-type"] == "application/dicom+json"
+    place = f"http://127.0.0.1:{server.port}{dicomweb}/{STUDY}"
+    assert studies.json[0]["00081190"]["Value"] == [place]
+    assert server.ask(page).headers["content-type"] == "text/html; charset=utf-8"
+    assert server.ask("/healthz").status == 200
+
+
+def test_the_root_leads_to_the_viewer(tree: Tree, start_server: StartServer) -> None:
+    server = start_server(tree.root, client_path="/ohif")
+    for path in ("/", "/ohif"):
+        reply = server.ask(path)
+        assert (reply.status, reply.headers["location"]) == (302, "/ohif/")
+
+
+def test_a_public_url_stands_in_every_absolute_url(tree: Tree, start_server: StartServer) -> None:
+    server = start_server(tree.root, public_url="https://hospital.example/imaging/")
+    [entry] = server.get("studies?limit=1", Host="inside:5000").json
+    assert entry["00081190"]["Value"] == [f"https://hospital.example/imaging/dicomweb/studies/{STUDY}"]
+    assert (
+        server.get(f"{IMAGE}/pixeldata")
+        .headers["content-location"]
+        .startswith("https://hospital.example/imaging/")
+    )
+
+
+@pytest.mark.parametrize("host", ['evil"><script>', "a b", "x/../y", "@", "a" * 10 + ":123456"])
+def test_a_host_that_is_none_stands_in_no_url(server: Client, host: str) -> None:
+    reply = server.get("studies?limit=1", Host=host)
+    if reply.status == 200:
+        assert reply.json[0]["00081190"]["Value"][0].startswith(f"http://127.0.0.1:{server.port}/")
+
+
+def test_health_tells_whether_the_archive_can_be_read(tmp_path: Path, start_server: StartServer) -> None:
+    tree = make_tree(tmp_path)
+    server = start_server(tree.root)
+    assert server.ask("/healthz").json == {"status": "ok"}
+    (tree.root / "staticwado.json").unlink()
+    assert server.ask("/healthz").status in (404, 503)
+
+
+def test_requests_are_counted_by_view_and_status(tree: Tree, start_server: StartServer) -> None:
+    server = start_server(tree.root)
+    size = len(server.get(f"{IMAGE}/frames/1").body) + len(server.get(f"{IMAGE}/frames/1").body)
+    server.get(f"{IMAGE}/frames/9")
+    server.get("studies")
+    text = server.ask("/metrics").body.decode()
+    assert 'staticwado_requests_total{view="frames",status="200"} 2\n' in text
+    assert 'staticwado_requests_total{view="frames",status="404"} 1\n' in text
+    assert 'staticwado_requests_total{view="search",status="200"} 1\n' in text
+    assert f'staticwado_response_bytes_total{{view="frames",status="200"}} {size}\n' in text
+
+
+def test_an_accept_parameter_wins_over_the_header(server: Client) -> None:
+    reply = server.get(f"{IMAGE}/frames/1?accept=application/octet-stream", Accept="image/png")
+    assert reply.headers["content-type"].startswith("application/octet-stream")
+    assert server.get("studies?accept=application/dicom+json").status == 200
+
+
+def test_nothing_is_written_by_reading(tmp_path: Path, start_server: StartServer) -> None:
+    tree = make_tree(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tree.root.rglob("*")}
+    server = start_server(tree.root)
+    for path in (
+        "studies",
+        f"{IMAGE}/metadata",
+        f"{IMAGE}/pixeldata",
+        f"studies/{STUDY}/thumbnail",
+        "studies/9",
+    ):
+        server.get(path)
+    assert {path: path.stat().st_mtime_ns for path in tree.root.rglob("*")} == before
+
+
+def test_a_study_without_a_modality_does_not_break_the_viewers_list(
+    tmp_path: Path, start_server: StartServer
+) -> None:
+    """docs/decisions/0004: an empty list of values for OHIF, none at all for everybody else (J-04)."""
+    tree = make_tree(tmp_path)
+    entry = {"0020000D": {"vr": "UI", "Value": ["1.2"]}, "00080061": {"vr": "CS", "Value": []}}
+    tree.json(Resource(View.STUDIES), [entry])
+    server = start_server(tree.root)
+    asked_by_ohif = server.get("studies?limit=101&includefield=00081030,00080060,00080090,00100030")
+    assert asked_by_ohif.json[0]["00080061"] == {"vr": "CS", "Value": []}
+    assert server.get("studies").json[0]["00080061"] == {"vr": "CS"}
