@@ -2,8 +2,8 @@
 
     python benchmarks/create.py FOLDER [--runs 5] [--target SCRATCH]
 
-Each run is a process of its own with the data synced at its end, into a folder of its own. CPU seconds are user and
-system time of the process and its children; the ratio is taken pair by pair and its median is the figure to quote.
+Each run is a process of its own with the data synced at its end, into a folder of its own. CPU seconds are
+user and system time of the process and its children; the ratio is taken pair by pair, its median is the figure.
 """
 
 import argparse

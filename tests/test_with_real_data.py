@@ -300,7 +300,7 @@ def test_each_malformed_file_alone_is_handled_fast_and_small(corpus: Corpus, tmp
     def judged(path: Path, root: Path) -> list[str]:
         done = run("create", path, "--dir", root / "archive", limit=PATIENCE * 3)
         faults = []
-        if done.code not in (0, 1, 3) or done.has_traceback:
+        if done.code not in (0, 1, 3, 4) or done.has_traceback:
             faults.append(f"exit {done.code}: {(done.output + done.errors)[-500:]}")
         if done.peak >= MEMORY:
             faults.append(f"{done.peak >> 20} MB")

@@ -86,9 +86,9 @@ def create(
 ) -> int:
     """Take in files, folders, zip and tar archives and DICOMDIRs, in any order.
 
-    What is in already is left as it is, so a second run is quick. Files of a folder that are no DICOM are
-    skipped; those named here, and DICOM that cannot be read, have failed. Exit codes: 0 all in, 1 some
-    failed, 2 usage or configuration, 3 none in, 4 nothing found to do.
+    What is in already is left as it is, so a second run is quick. Files of a folder that are no DICOM
+    are skipped; those named here, and DICOM that cannot be read, have failed. Exit codes: 0 all in,
+    1 some failed, 2 usage or configuration, 3 none in, 4 nothing found to do.
     """
     from staticwado.archive import Archive
     from staticwado.cli.progress import ProgressLine

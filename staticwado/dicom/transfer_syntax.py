@@ -1,4 +1,4 @@
-"""The one table of transfer syntaxes: PS3.5 section 10, PS3.6 annex A, media types of PS3.18 table 8.7.3-5."""
+"""The one table of transfer syntaxes (PS3.5 10, PS3.6 annex A) and media types (PS3.18 table 8.7.3-5)."""
 
 from dataclasses import dataclass
 

@@ -32,7 +32,7 @@ def pack(rows: Sequence[Dataset], depth: int = 0) -> dict[str, Any]:
     for tag in sorted(tags):
         elements = [row.get(tag, MISSING) for row in rows]
         first = elements[0]
-        if first is not MISSING and _all_same(elements):
+        if first is not MISSING and all_same(elements):
             shared[tag] = _pack_element(first, depth)
         else:
             columns[tag] = _column(elements, depth)
@@ -61,7 +61,8 @@ def expand(packed: dict[str, Any]) -> list[Dataset]:
     return rows
 
 
-def _all_same(elements: list[Any]) -> bool:
+def all_same(elements: list[Any]) -> bool:
+    """Whether the elements are the same text: 1 and 1.0 are not."""
     first, text = elements[0], orjson.dumps(elements[0])
     return all(
         element is first or (element is not MISSING and orjson.dumps(element) == text) for element in elements

@@ -224,6 +224,8 @@ def _files_of_dicomdir(path: str, file: FileSource) -> Iterator[AnySource]:
     except StaticWadoError as error:
         yield Unreadable(path, f"the DICOMDIR could not be read: {error}", named=True)
         return
+    if not references:
+        yield NoFile(path, "the DICOMDIR refers to no file")
     folder = os.path.dirname(path)
     for parts in references:
         target = _find_ignoring_case(folder, parts)

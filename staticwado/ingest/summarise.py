@@ -185,7 +185,7 @@ def compact_form(series: list[list[Dataset]]) -> dict[str, Any]:
     common = {
         tag: element
         for tag, element in tables[0].items()
-        if all(table.get(tag) == element for table in tables)
+        if compact.all_same([element, *(table.get(tag) for table in tables)])
     }
     for table in tables:
         for tag in common:

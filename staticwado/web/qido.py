@@ -47,8 +47,10 @@ def _answered(found: Found, root: str, for_ohif: bool) -> Entry:
 
 
 def _is_ohif(query: Query, parameters: Iterable[tuple[str, str]]) -> bool:
-    """Whether the list of studies is asked for as OHIF does it, with a field of series: it needs the empty list of
-    modalities that the index file has and F.2.5 has not (docs/decisions/0004-modalities-without-value.md)."""
+    """Whether studies are asked for as OHIF asks, with a field of series.
+
+    It needs the empty list of modalities that the index file has and F.2.5 has not (docs/decisions/0004).
+    """
     return query.level is Level.STUDY and any(
         name == "includefield" and "00080060" in value for name, value in parameters
     )

@@ -194,6 +194,8 @@ def test_a_dicomdir_in_a_folder_is_a_file_like_others(tmp_path: Path) -> None:
 
 
 def test_a_dicomdir_that_is_none_has_failed(tmp_path: Path) -> None:
+    (tmp_path / "DICOMDIR").write_bytes(dicomdir())
+    assert listed(tmp_path / "DICOMDIR") == [("NoFile", "DICOMDIR")]
     (tmp_path / "DICOMDIR").write_bytes(b"nothing of the kind")
     assert listed(tmp_path / "DICOMDIR") == [("Unreadable", "DICOMDIR")]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from staticwado.archive import Archive
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.ingest.summarise import compact_form, expand_compact, refresh_index
+from staticwado.ingest.summarise import _share, compact_form, expand_compact, refresh_index
 from tests import factories
 from tests.ingest.conftest import Convert
 
@@ -35,6 +35,15 @@ def test_what_all_series_share_is_written_once() -> None:
     form = compact_form(rows)
     assert list(form["shared"]) == ["00100020"]
     assert expand_compact(form) == [row for series in rows for row in series]
+
+
+def test_numbers_that_are_equal_but_written_differently_are_not_shared() -> None:
+    rows = [[{"00180050": {"vr": "DS", "Value": [value]}}] for value in (1, 1.0)]
+    form = compact_form(rows)
+    assert form["shared"] == {}
+    assert [repr(row["00180050"]["Value"]) for row in expand_compact(form)] == ["[1]", "[1.0]"]
+    before, after = rows[0][0], rows[1][0]
+    assert repr(_share(after, before)["00180050"]["Value"]) == "[1.0]"
 
 
 def test_the_whole_index_is_remade_when_it_is_damaged(root: Path, tmp_path: Path, convert: Convert) -> None:
