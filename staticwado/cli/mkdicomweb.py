@@ -1,5 +1,6 @@
 """`mkdicomweb`: makes an archive and keeps it."""
 
+import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -209,6 +210,8 @@ def _exit_code(report: "Report") -> ExitCode:
 
 def main() -> NoReturn:
     """The console script."""
+    # metadata of whole series are many small objects, none of them in a cycle: look for cycles rarely
+    gc.set_threshold(100_000, 20, 100)
     run(mkdicomweb, "mkdicomweb")
 
 

@@ -4,7 +4,7 @@ One rule: `expand(pack(rows)) == rows`, for every list of data sets in DICOM JSO
 number: 1, 1.0 and true are equal in Python and different in JSON, so elements are compared by their text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import orjson
@@ -17,8 +17,10 @@ _FEW = 4
 """A column is written by its distinct values if there are at least so many times more rows."""
 
 
-def pack(rows: Sequence[Dataset], depth: int = 0) -> dict[str, Any]:
+def pack(rows: Sequence[Dataset], depth: int = 0, varying: Set[str] | None = None) -> dict[str, Any]:
     """`rows` with what all of them share apart from what differs.
+
+    `varying`, where it is known, holds every tag whose elements are not the same text in all rows.
 
     `{"count": n, "shared": {tag: element}, "columns": {tag: column}}`; see `_column` for the kinds of
     columns.
@@ -30,6 +32,9 @@ def pack(rows: Sequence[Dataset], depth: int = 0) -> dict[str, Any]:
     shared: Dataset = {}
     columns: dict[str, Any] = {}
     for tag in sorted(tags):
+        if varying is not None and tag not in varying:
+            shared[tag] = _pack_element(rows[0][tag], depth)
+            continue
         elements = [row.get(tag, MISSING) for row in rows]
         first = elements[0]
         if first is not MISSING and all_same(elements):

@@ -5,7 +5,7 @@ One rule: an entry follows from the metadata of the instances alone, whatever th
 they disagree, the value of the one lowest by series and instance UID stands, and a note says so.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any
 
 from staticwado import layout
@@ -69,13 +69,24 @@ def instance_entry(dataset: Dataset, study: str, series: str, instance: str) -> 
     return _finish(entry, attributes.INSTANCE_REQUIRED, Resource(View.PART10, study, series, instance))
 
 
-def _agreed(datasets: Sequence[Dataset], wanted: Iterable[str], what: str, notes: list[str]) -> Dataset:
-    """The attributes `wanted` of `datasets`, which are in the order in which they take precedence."""
+Groups = Sequence[tuple[Sequence[Dataset], Set[str] | None]]
+"""Data sets in the order in which they take precedence, and the tags that vary within each group."""
+
+
+def _elements(groups: Groups, tag: str) -> Iterator[Any]:
+    """The elements of `tag` in order; one stands for all of a group that agrees."""
+    for datasets, varying in groups:
+        one_for_all = varying is not None and tag not in varying
+        for dataset in datasets[:1] if one_for_all else datasets:
+            yield dataset.get(tag)
+
+
+def _agreed(groups: Groups, wanted: Iterable[str], what: str, notes: list[str]) -> Dataset:
+    """The attributes `wanted` of `groups`."""
     entry: Dataset = {}
     for tag in wanted:
         found = None
-        for dataset in datasets:
-            element = dataset.get(tag)
+        for element in _elements(groups, tag):
             if element is None or element is found:
                 continue
             if found is None or (_is_empty(found) and not _is_empty(element)):
@@ -98,30 +109,38 @@ def _by_uid(datasets: Iterable[Dataset]) -> list[Dataset]:
     return sorted(datasets, key=lambda dataset: str(first_value(dataset, "00080018")))
 
 
-def series_entry(datasets: Sequence[Dataset], study: str, series: str, notes: list[str]) -> Dataset:
-    """The entry of a series from the metadata of its instances."""
+def series_entry(
+    datasets: Sequence[Dataset], study: str, series: str, notes: list[str], varying: Set[str] | None = None
+) -> Dataset:
+    """The entry of a series from the metadata of its instances.
+
+    `varying`, where it is known, holds every tag whose elements are not the same in all instances.
+    """
     wanted = (*attributes.SERIES_REQUIRED, *attributes.SERIES_KNOWN)
-    entry = _agreed(_by_uid(datasets), wanted, f"series {series}", notes)
+    entry = _agreed([(_by_uid(datasets), varying)], wanted, f"series {series}", notes)
     entry["00201209"] = {"vr": "IS", "Value": [len(datasets)]}
     return _finish(entry, attributes.SERIES_REQUIRED, Resource(View.PART10, study, series))
 
 
-def study_entry(by_series: Sequence[tuple[str, Sequence[Dataset]]], study: str, notes: list[str]) -> Dataset:
-    """The entry of a study from the metadata of its instances, series by series."""
-    ordered = [dataset for _, datasets in sorted(by_series) for dataset in _by_uid(datasets)]
+def study_entry(
+    by_series: Sequence[tuple[str, Sequence[Dataset], Set[str] | None]], study: str, notes: list[str]
+) -> Dataset:
+    """The entry of a study from its series: of each the UID, the metadata and the varying tags."""
+    ordered = [
+        (_by_uid(datasets), varying) for _, datasets, varying in sorted(by_series, key=lambda one: one[0])
+    ]
     wanted = (*attributes.STUDY_REQUIRED, *attributes.STUDY_KNOWN)
     entry = _agreed(ordered, wanted, f"study {study}", notes)
     # an empty list, where J-04 would have no Value: OHIF 3.13 reads its length unasked, and one study
-    # without a
-    # modality would empty the whole study list (docs/decisions/0004-modalities-without-value.md)
+    # without a modality would empty the whole study list (docs/decisions/0004)
     entry[attributes.MODALITIES_IN_STUDY] = {"Value": [], **_collected("CS", ordered, "00080060")}
     entry[attributes.SOP_CLASSES_IN_STUDY] = _collected("UI", ordered, "00080016")
     entry["00201206"] = {"vr": "IS", "Value": [len(by_series)]}
-    entry["00201208"] = {"vr": "IS", "Value": [len(ordered)]}
+    entry["00201208"] = {"vr": "IS", "Value": [sum(len(datasets) for datasets, _ in ordered)]}
     return _finish(entry, attributes.STUDY_REQUIRED, Resource(View.PART10, study))
 
 
-def _collected(vr: str, datasets: Iterable[Dataset], tag: str) -> Dataset:
-    values = {first_value(dataset, tag) for dataset in datasets}
+def _collected(vr: str, groups: Groups, tag: str) -> Dataset:
+    values = {first_value({tag: element}, tag) for element in _elements(groups, tag)}
     known = sorted(str(value) for value in values if value is not None and not isinstance(value, dict))
     return {"vr": vr, "Value": known} if known else {"vr": vr}

@@ -3,7 +3,7 @@
 One rule: what is written here follows from the instances alone, byte for byte (DESIGN law 7).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +38,8 @@ class _Series:
     uid: str
     instances: list[tuple[str, bytes, Dataset]] = field(default_factory=list)
     """(UID, object text, parsed)."""
+    varying: set[str] = field(default_factory=set)
+    """Tags whose elements are not the same in all instances."""
 
     @property
     def datasets(self) -> list[Dataset]:
@@ -98,16 +100,19 @@ def _derive(archive: Archive, study: str, notes: list[str]) -> Iterator[tuple[Re
         return
     by_entry = []
     for one in found:
-        entry = series_entry(one.datasets, study, one.uid, notes)
+        entry = series_entry(one.datasets, study, one.uid, notes, one.varying)
         by_entry.append((series_order(entry), entry, one))
         yield from _derive_series(archive, study, one)
     by_entry.sort(key=lambda item: item[0])
     ordered = [one for _, _, one in by_entry]
-    entry = study_entry([(one.uid, one.datasets) for one in found], study, notes)
+    entry = study_entry([(one.uid, one.datasets, one.varying) for one in found], study, notes)
     yield Resource(View.INDEX, study), _dump([entry])
     yield Resource(View.SERIES, study), _dump([entry for _, entry, _ in by_entry])
     yield Resource(View.METADATA, study), _join(study, ordered, to_study=True)
-    yield Resource(View.DEDUPLICATED, study), orjson.dumps(compact_form(ordered_rows(ordered)))
+    yield (
+        Resource(View.DEDUPLICATED, study),
+        orjson.dumps(compact_form([(one.datasets, one.varying) for one in ordered])),
+    )
     largest = max(ordered, key=lambda one: len(one.instances))
     yield Resource(View.THUMBNAIL, study), _thumbnail(archive, study, [largest, *ordered])
 
@@ -130,7 +135,9 @@ def _read_series(archive: Archive, study: str, uid: str) -> _Series:
             dataset = parse_dataset(text)
         except orjson.JSONDecodeError as error:
             raise StoreUnavailable(f"the metadata of instance {instance} are damaged: {error}") from error
-        before = _share(dataset, before)
+        if series.instances:
+            series.varying |= _share(dataset, before)
+        before = dataset
         series.instances.append((instance, text, before))
     series.instances.sort(key=lambda item: instance_order(item[2]))
     return series
@@ -145,13 +152,21 @@ def _is_same(one: Dataset, other: Dataset) -> bool:
     return one["vr"] not in _REAL or repr(one) == repr(other)
 
 
-def _share(dataset: Dataset, before: Dataset) -> Dataset:
-    """`dataset` with the elements of `before` where they are equal: most of a series is held once."""
+def _share(dataset: Dataset, before: Dataset) -> set[str]:
+    """Put the elements of `before` into `dataset` where they are equal; returns the tags that differ.
+
+    So most of a series is held once, and what all its instances share is known without another look.
+    """
+    differing = set()
     for tag, element in dataset.items():
         other = before.get(tag)
         if other is not None and other == element and _is_same(other, element):
             dataset[tag] = other
-    return dataset
+        else:
+            differing.add(tag)
+    if len(before) != len(dataset) or differing:
+        differing.update(before.keys() - dataset.keys())
+    return differing
 
 
 def _derive_series(archive: Archive, study: str, one: _Series) -> Iterator[tuple[Resource, bytes | None]]:
@@ -173,14 +188,12 @@ def _dump(entries: list[Dataset]) -> bytes:
     return orjson.dumps(entries)
 
 
-def ordered_rows(many: list[_Series]) -> list[list[Dataset]]:
-    """The parsed metadata of each series, for `compact_form`."""
-    return [one.datasets for one in many]
+def compact_form(series: Sequence[tuple[list[Dataset], Set[str] | None]]) -> dict[str, Any]:
+    """The compact form of a study: one packed table a series, and what all tables share once.
 
-
-def compact_form(series: list[list[Dataset]]) -> dict[str, Any]:
-    """The compact form of a study: one packed table a series, and what all tables share once."""
-    packed = [compact.pack(rows) for rows in series]
+    Each series comes as its metadata and, where they are known, the tags that are not the same in all of it.
+    """
+    packed = [compact.pack(rows, varying=varying) for rows, varying in series]
     tables = [table.get("shared", {}) for table in packed]
     common = {
         tag: element

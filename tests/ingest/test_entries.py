@@ -23,7 +23,7 @@ def test_the_lowest_uid_that_has_a_value_wins_and_a_note_says_so() -> None:
     for seed in range(5):
         random.Random(seed).shuffle(given)
         notes: list[str] = []
-        entry = entries.study_entry([("1.9", given)], "1", notes)
+        entry = entries.study_entry([("1.9", given, None)], "1", notes)
         assert entry["00081030"]["Value"] == ["second"]
         assert notes == ["instances of study 1 disagree on 0008,1030; the first one's value stands"]
 
@@ -31,7 +31,7 @@ def test_the_lowest_uid_that_has_a_value_wins_and_a_note_says_so() -> None:
 def test_counts_and_collections_are_made() -> None:
     ct = dataset("1.1", t00080060="CT", t00080016="1.2.3")
     mr = dataset("1.2", t00080060="MR", t00080016="1.2.4")
-    entry = entries.study_entry([("1.8", [mr, ct]), ("1.9", [dataset("1.3")])], "1", [])
+    entry = entries.study_entry([("1.8", [mr, ct], None), ("1.9", [dataset("1.3")], set())], "1", [])
     assert entry["00080061"]["Value"] == ["CT", "MR"]
     assert entry["00201206"]["Value"] == [2]
     assert entry["00201208"]["Value"] == [3]
@@ -44,18 +44,18 @@ def test_counts_and_collections_are_made() -> None:
 
 def test_required_attributes_are_there_if_nothing_is_known() -> None:
     for entry in (
-        entries.study_entry([("1.2", [dataset("1.3")])], "1", []),
+        entries.study_entry([("1.2", [dataset("1.3")], None)], "1", []),
         entries.series_entry([dataset("1.3")], "1", "1.2", []),
         entries.instance_entry(dataset("1.3"), "1", "1.2", "1.3"),
     ):
         assert all("vr" in element for element in entry.values())
         assert entry["00080056"]["Value"] == ["ONLINE"]
-    assert entries.study_entry([("1.2", [dataset("1.3")])], "1", [])["00100020"] == {"vr": "LO"}
+    assert entries.study_entry([("1.2", [dataset("1.3")], None)], "1", [])["00100020"] == {"vr": "LO"}
 
 
 def test_a_study_without_a_modality_does_not_break_the_list_of_ohif() -> None:
     """Its length is read unasked there: an empty list, not a missing one (docs/decisions/0004)."""
-    entry = entries.study_entry([("1.2", [dataset("1.3")])], "1", [])
+    entry = entries.study_entry([("1.2", [dataset("1.3")], None)], "1", [])
     assert entry["00080061"] == {"vr": "CS", "Value": []}
 
 
