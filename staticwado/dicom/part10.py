@@ -26,6 +26,8 @@ _MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
 _TRANSFER_SYNTAX_UID = 0x00020010
 _VRS = frozenset(code.encode() for code in KNOWN)
 _SHORT_VRS = frozenset(code.encode() for code in SHORT_LENGTH)
+_WANTED = frozenset({_MEDIA_STORAGE_SOP_CLASS_UID & 0xFFFF, _TRANSFER_SYNTAX_UID & 0xFFFF})
+"""The elements of group 0002 that are looked at."""
 _FIRST_GROUPS = (0x0008,)
 _MAX_META = 1 << 20
 _HEADER = struct.Struct("<HH2sH").unpack_from
@@ -121,7 +123,7 @@ def parse(file: ByteSource, inflate: Inflate, window_size: int = 16384) -> Part1
 
 
 def _file_meta(window: Window, position: int, size: int) -> tuple[dict[int, str], int]:
-    """The UIDs of the file meta information (always explicit VR little endian) and where it ends."""
+    """What is wanted of the file meta information (explicit VR little endian), and where it ends."""
     meta: dict[int, str] = {}
     begin = position
     index = window.require(position, 8)
@@ -136,7 +138,7 @@ def _file_meta(window: Window, position: int, size: int) -> tuple[dict[int, str]
             data = window.data
             end = index + 8 + length
         if code in _SHORT_VRS and end <= len(data):
-            if code == b"UI":
+            if code == b"UI" and element in _WANTED:
                 meta.setdefault(0x00020000 | element, data[index + 8 : end].rstrip(b" \0").decode("latin-1"))
             position += 8 + length
         else:
