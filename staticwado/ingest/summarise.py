@@ -40,6 +40,7 @@ class _Series:
     """(UID, object text, parsed)."""
     varying: set[str] = field(default_factory=set)
     """Tags whose elements are not the same in all instances."""
+    thumbnail: bytes | None = None
 
     @property
     def datasets(self) -> list[Dataset]:
@@ -114,7 +115,8 @@ def _derive(archive: Archive, study: str, notes: list[str]) -> Iterator[tuple[Re
         orjson.dumps(compact_form([(one.datasets, one.varying) for one in ordered])),
     )
     largest = max(ordered, key=lambda one: len(one.instances))
-    yield Resource(View.THUMBNAIL, study), _thumbnail(archive, study, [largest, *ordered])
+    thumbnails = (one.thumbnail for one in (largest, *ordered) if one.thumbnail is not None)
+    yield Resource(View.THUMBNAIL, study), next(thumbnails, None)
 
 
 def _study_files(study: str) -> Iterator[Resource]:
@@ -173,7 +175,8 @@ def _derive_series(archive: Archive, study: str, one: _Series) -> Iterator[tuple
     entries = [instance_entry(dataset, study, one.uid, uid) for uid, _, dataset in one.instances]
     yield Resource(View.INSTANCES, study, one.uid), _dump(entries)
     yield Resource(View.METADATA, study, one.uid), _join(study, [one], to_study=False)
-    yield Resource(View.THUMBNAIL, study, one.uid), _thumbnail(archive, study, [one])
+    one.thumbnail = _thumbnail(archive, study, one)
+    yield Resource(View.THUMBNAIL, study, one.uid), one.thumbnail
 
 
 def _join(study: str, many: list[_Series], *, to_study: bool) -> bytes:
@@ -214,15 +217,13 @@ def expand_compact(form: dict[str, Any]) -> list[Dataset]:
     return rows
 
 
-def _thumbnail(archive: Archive, study: str, many: list[_Series]) -> bytes | None:
-    """The thumbnail of the instance nearest to the middle of the first series that has one."""
-    for one in many:
-        count = len(one.instances)
-        nearest = sorted(range(count), key=lambda index: (abs(2 * index - count + 1), index))
-        for index in nearest:
-            resource = Resource(View.THUMBNAIL, study, one.uid, one.instances[index][0])
-            if archive.locate(resource) is not None:
-                return archive.read(resource)
+def _thumbnail(archive: Archive, study: str, one: _Series) -> bytes | None:
+    """The thumbnail of the instance nearest to the middle of a series that has one."""
+    count = len(one.instances)
+    for index in sorted(range(count), key=lambda index: (abs(2 * index - count + 1), index)):
+        resource = Resource(View.THUMBNAIL, study, one.uid, one.instances[index][0])
+        if archive.locate(resource) is not None:
+            return archive.read(resource)
     return None
 
 
