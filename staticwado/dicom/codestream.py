@@ -140,6 +140,41 @@ def _jpeg2000_transform(data: bytes, place: int) -> ColourTransform:
     return ColourTransform.UNKNOWN
 
 
+@dataclass(frozen=True, slots=True)
+class HighThroughput:
+    """What PS3.5 asks of an HTJ2K codestream with RPCL options, as the codestream itself has it."""
+
+    progression: str
+    """LRCP, RLCP, RPCL, PCRL or CPRL (T.800 A.6.1)."""
+    decompositions: int
+    has_lengths: bool
+    """There is a TLM segment, which tells how long each tile-part is."""
+
+    def smallest(self, rows: int, columns: int) -> tuple[int, int]:
+        """Rows and columns of the smallest resolution of an image of `rows` and `columns` pixels."""
+        step = 1 << self.decompositions
+        return -(-rows // step), -(-columns // step)
+
+
+_PROGRESSIONS = ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")
+_COD, _TLM = 0x52, 0x55
+
+
+def high_throughput(data: bytes) -> HighThroughput:
+    """What the main header of a bare HTJ2K codestream says of its order. Raises BrokenDicom."""
+    progression, decompositions, has_lengths = "", 0, False
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] not in (0x90, 0x93):
+        marker = data[place + 1]
+        if marker == _COD and place + 10 <= len(data) and data[place + 5] < len(_PROGRESSIONS):
+            progression, decompositions = _PROGRESSIONS[data[place + 5]], data[place + 9]
+        has_lengths = has_lengths or marker == _TLM
+        place += 2 + max(int.from_bytes(data[place + 2 : place + 4]), 2)
+    if not progression or decompositions > 32:
+        raise BrokenDicom("HTJ2K frame has no coding style (COD) that makes sense")
+    return HighThroughput(progression, decompositions, has_lengths)
+
+
 _JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _JXL_SIZE_BITS = (9, 13, 18, 30)
 

@@ -11,11 +11,15 @@ from dataclasses import dataclass, replace
 from staticwado.archive import Archive
 from staticwado.errors import NotDicom, StaticWadoError, StoreUnavailable
 from staticwado.ingest.outcome import Outcome, Reason, Status, reason_of
+from staticwado.ingest.recompress import Transcode
 from staticwado.ingest.source import AnySource, FileSource, MemberSource, OpenArchives, Packing
 from staticwado.ingest.write import BatchWriter, Present, Staged, Uids
 
 BATCH_FILES = 125
 BATCH_BYTES = 128 << 20
+CODED_FILES = 25
+CODED_BYTES = 32 << 20
+"""The same where frames are transcoded, which costs so much more that all processes must get their share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Batch:
     thumbnails: bool
     strict: bool
     dry_run: bool
+    transcode: Transcode = "none"
 
     def split(self) -> Iterator["Batch"]:
         """A batch for each source."""
@@ -34,14 +39,17 @@ class Batch:
             yield replace(self, sources=(source,))
 
 
-def divide(sources: Iterable[AnySource]) -> Iterator[tuple[AnySource, ...]]:
-    """The sources in groups of a batch; members of one packed tar stay together, as it is unpacked from its
-    start.
+def divide(
+    sources: Iterable[AnySource], files: int = BATCH_FILES, size_limit: int = BATCH_BYTES
+) -> Iterator[tuple[AnySource, ...]]:
+    """The sources in groups of a batch: at most `files`, of at most `size_limit` bytes together.
+
+    Members of one packed tar stay together, as it is unpacked from its start.
     """
     chosen: list[AnySource] = []
     size = 0
     for source in sources:
-        full = len(chosen) >= BATCH_FILES or size + source.size > BATCH_BYTES
+        full = len(chosen) >= files or size + source.size > size_limit
         if chosen and full and not _belong_together(chosen[-1], source):
             yield tuple(chosen)
             chosen, size = [], 0
@@ -84,7 +92,9 @@ class _BatchRun:
     def __init__(self, batch: Batch) -> None:
         archive = Archive(batch.root, create=True)
         self._batch = batch
-        self._writer = BatchWriter(archive, thumbnails=batch.thumbnails, dry_run=batch.dry_run)
+        self._writer = BatchWriter(
+            archive, thumbnails=batch.thumbnails, dry_run=batch.dry_run, transcode=batch.transcode
+        )
         self._archives = OpenArchives(self._writer.spool_folder)
         self._waiting: dict[Uids, list[AnySource]] = {}
         self._files = self._bytes = 0

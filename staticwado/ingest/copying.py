@@ -85,10 +85,13 @@ class Piece:
     frame: int | None
 
 
-def pieces_of(size: int, frames: FrameTable | None) -> Iterator[Piece] | None:
+def pieces_of(
+    size: int, frames: FrameTable | None, frame_length: int | None = None
+) -> Iterator[Piece] | None:
     """The whole file as pieces in order; None if the frames are not verbatim, ascending and apart.
 
-    `frames` count from 0.
+    `frames` count from 0. `frame_length` is given where the source may hold padding behind each frame: then
+    so many bytes of it are the frame. Raises BrokenDicom if one has fewer.
     """
     if frames is None:
         return iter((Piece(Span(0, size), None),))
@@ -96,17 +99,31 @@ def pieces_of(size: int, frames: FrameTable | None) -> Iterator[Piece] | None:
     for number in range(len(frames)):
         if not frames.is_verbatim(number):
             return None
-        for span in frames.spans(number):
+        for span in _spans(frames, number, frame_length):
             if span.offset < position:
                 return None
             position = span.end
-    return _pieces(size, frames)
+    return _pieces(size, frames, frame_length)
 
 
-def _pieces(size: int, frames: FrameTable) -> Iterator[Piece]:
+def _spans(frames: FrameTable, number: int, length: int | None) -> Iterator[Span]:
+    """The stretches of a frame, without padding if its `length` is given."""
+    left = length
+    for span in frames.spans(number):
+        if left is None:
+            yield span
+            continue
+        if left:
+            yield Span(span.offset, min(span.length, left))
+        left -= min(span.length, left)
+    if left:
+        raise BrokenDicom(f"frame {number + 1} is {left} bytes shorter than its rows and columns need")
+
+
+def _pieces(size: int, frames: FrameTable, frame_length: int | None) -> Iterator[Piece]:
     position = 0
     for number in range(len(frames)):
-        for span in frames.spans(number):
+        for span in _spans(frames, number, frame_length):
             if span.offset > position:
                 yield Piece(Span(position, span.offset - position), None)
             yield Piece(span, number)
@@ -150,11 +167,13 @@ class FilePass:
         part_type = multipart.content_type(converted.syntax.media_type, converted.syntax.served_uid)
         self._head = multipart.head(part_type)
 
-    def run(self, pieces: Iterator[Piece]) -> Skeleton:
-        """Pass over all of the file; returns its skeleton. Raises BrokenDicom or Unsupported."""
+    def run(self, pieces: Iterator[Piece], *, written: bool = False) -> Skeleton:
+        """Pass over all of the file; returns its skeleton. Frames that are `written` are only passed.
+
+        Raises BrokenDicom or Unsupported.
+        """
         out: FileIO | None = None
-        current, written = -1, 0
-        guard = BoundaryGuard()
+        current, done, guard = -1, 0, BoundaryGuard()
         try:
             for piece in pieces:
                 if piece.frame is None:
@@ -162,14 +181,16 @@ class FilePass:
                     continue
                 if piece.frame != current:
                     self._end_frame(out)
-                    out, current, written, guard = None, piece.frame, 0, BoundaryGuard()
-                if out is None and self._is_whole(piece.frame, piece.span):
+                    out, current, done, guard = None, piece.frame, 0, BoundaryGuard()
+                if written:
+                    self._skip(piece.span)
+                elif out is None and self._is_whole(piece.frame, piece.span):
                     self._write_whole(piece.frame, piece.span, guard)
                 else:
                     out = out or self._begin_frame(piece.frame)
                     self._append(out, piece.span, guard)
-                    self._skeleton.add_frame_part(piece.frame + 1, Span(written, piece.span.length))
-                    written += piece.span.length
+                self._refer(piece.frame, Span(done, piece.span.length), whole=out is None)
+                done += piece.span.length
             self._end_frame(out)
             out = None
         finally:
@@ -181,20 +202,32 @@ class FilePass:
     def run_around(self, before: Piece, frames: int, after: Piece) -> Skeleton:
         """Pass over a file whose `frames` frames, written elsewhere, lie between two pieces that are kept."""
         self._keep(before.span)
-        for part in read_spans(
-            self._file, (Span(before.span.end, after.span.offset - before.span.end),), self._buffer
-        ):
-            self._digest.update(part)
+        self._skip(Span(before.span.end, after.span.offset - before.span.end))
         for number in range(1, frames + 1):
             self._skeleton.add_frame(number)
         self._keep(after.span)
         self._skeleton.sha256 = self._digest.hexdigest()
         return self._skeleton
 
+    def _skip(self, span: Span) -> None:
+        """Bytes that are kept elsewhere."""
+        for part in read_spans(self._file, (span,), self._buffer):
+            self._digest.update(part)
+
+    def _refer(self, frame: int, part: Span, *, whole: bool) -> None:
+        """Let the skeleton say that the next bytes are those of a frame, or a part of one."""
+        if whole and self._is_one(frame):
+            self._skeleton.add_frame(frame + 1)
+        else:
+            self._skeleton.add_frame_part(frame + 1, part)
+
+    def _is_one(self, frame: int) -> bool:
+        """Whether the file has the frame in one piece."""
+        return self._frames is not None and len(self._frames.spans(frame)) == 1
+
     def _is_whole(self, frame: int, span: Span) -> bool:
         """Whether `span` is all of the frame, and fits into the buffer."""
-        whole = self._frames is not None and len(self._frames.spans(frame)) == 1
-        return whole and span.length <= len(self._buffer.view)
+        return self._is_one(frame) and span.length <= len(self._buffer.view)
 
     def _name(self, frame: int) -> str:
         return f"{self._folder}/frames/{layout.frame_name(frame + 1, self._suffix)}"
@@ -207,7 +240,6 @@ class FilePass:
         self._digest.update(part)
         guard.check(self._buffer, span.length)
         self._staging.write(self._name(frame), [self._head, part, multipart.TAIL])
-        self._skeleton.add_frame(frame + 1)
 
     def _begin_frame(self, frame: int) -> FileIO:
         out = self._staging.create(self._name(frame))
@@ -235,8 +267,7 @@ class FilePass:
             if offset < position or offset + length > span.end:
                 continue
             self._raw(Span(position, offset - position))
-            for part in read_spans(self._file, (Span(offset, length),), self._buffer):
-                self._digest.update(part)
+            self._skip(Span(offset, length))
             self._skeleton.add_bulkdata(address, length)
             position = offset + length
         self._raw(Span(position, span.end - position))
@@ -246,8 +277,7 @@ class FilePass:
             bulk = Bulk(0, "UN", (span,), 1)
             self.kept.append(KeptValue(bulk, self._keep_value(self._file, bulk), "bin"))
             self._skeleton.add_bulkdata(self.kept[-1].address, span.length)
-            for part in read_spans(self._file, (span,), self._buffer):
-                self._digest.update(part)
+            self._skip(span)
             return
         for part in read_spans(self._file, (span,), self._buffer):
             self._digest.update(part)

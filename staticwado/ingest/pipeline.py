@@ -16,11 +16,21 @@ from staticwado.archive import Archive
 from staticwado.catalog import Ledger, Stamp, Uids
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import StaticWadoError, StoreUnavailable
-from staticwado.ingest.batch import Batch, convert_batch, divide, failure
+from staticwado.ingest.batch import (
+    BATCH_BYTES,
+    BATCH_FILES,
+    CODED_BYTES,
+    CODED_FILES,
+    Batch,
+    convert_batch,
+    divide,
+    failure,
+)
 from staticwado.ingest.listing import find_sources
 from staticwado.ingest.outcome import Outcome, Reason, Report, Status
 from staticwado.ingest.pool import convert_all, convert_elsewhere
 from staticwado.ingest.quarantine import quarantine
+from staticwado.ingest.recompress import Transcode
 from staticwado.ingest.source import AnySource, FileSource
 from staticwado.ingest.summarise import Summarised, refresh_index, summarise
 
@@ -48,15 +58,15 @@ class CreateOptions:
     """Folder that takes a copy of what failed."""
     frames: Literal["copy", "bundle", "reference"] = "copy"
     """How frames are kept; this release knows `copy`."""
-    transcode: Literal["none", "htj2k", "jls", "auto"] = "none"
-    """Into what frames are transcoded; this release knows `none`."""
+    transcode: Transcode = "none"
+    """Into what natively stored frames are transcoded, losslessly."""
     dask: str | None = None
     """Address of a Dask scheduler; this release knows none."""
 
     def __post_init__(self) -> None:
         if self.jobs < 0:
             raise ValueError(f"jobs is {self.jobs}; it is a number of processes, or 0 for as many as pay")
-        for name, usual in (("frames", "copy"), ("transcode", "none"), ("dask", None)):
+        for name, usual in (("frames", "copy"), ("dask", None)):
             if getattr(self, name) != usual:
                 raise ValueError(
                     f"{name} {getattr(self, name)!r} comes with a later release; now it is {usual}"
@@ -232,7 +242,8 @@ def jobs_that_pay(batches: int, options: CreateOptions) -> int:
     """How many processes to use: copying alone gains little, decoding for thumbnails gains all of a core."""
     if options.jobs:
         return options.jobs
-    return max(1, min(os.cpu_count() or 1, MOST_JOBS, batches // 2))
+    paying = batches // 2 if options.transcode == "none" else batches
+    return max(1, min(os.cpu_count() or 1, MOST_JOBS, paying))
 
 
 def _work(run: _Run, executor: Executor | None) -> None:
@@ -240,9 +251,13 @@ def _work(run: _Run, executor: Executor | None) -> None:
     in.
     """
     options = run.options
+    plain = options.transcode == "none"
+    limits = (BATCH_FILES, BATCH_BYTES) if plain else (CODED_FILES, CODED_BYTES)
     batches = [
-        Batch(run.archive.root, sources, options.thumbnails, options.strict, options.dry_run)
-        for sources in divide(run.sources)
+        Batch(
+            run.archive.root, sources, options.thumbnails, options.strict, options.dry_run, options.transcode
+        )
+        for sources in divide(run.sources, *limits)
     ]
     if not batches:
         return

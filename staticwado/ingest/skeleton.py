@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from staticwado.dicom.pixels import ImagePixel
 from staticwado.dicom.sources import Span
 from staticwado.errors import StoreUnavailable
 
@@ -29,9 +30,16 @@ class Skeleton:
     size: int
     parts: list[Any] = field(default_factory=list)
     raw: bytearray = field(default_factory=bytearray)
-    form: dict[str, int | str] = field(default_factory=dict)
+    form: dict[str, Any] = field(default_factory=dict)
     """How kept frames differ from the file's bytes: `swap` (bytes a word) and `bits` (of a frame); the file
-    has the first `length` bytes of the frames, joined without gaps and swapped."""
+    has the first `length` bytes of the frames, joined without gaps and swapped. `transcoded` (see
+    `Transcoded`) comes before all that: parts, `bits` and `length` then speak of the decoded frames."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """`count` and `sha256` of the frames as they are kept, one after the other, where they are not the bytes
+    of the file: its hash does not prove every bit of them."""
+    written: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of what was written beside: `metadata` (the JSON text) and, if there is one, `thumbnail`. What
+    another version makes of the same file may differ; what was written may not."""
 
     def add_raw(self, data: bytes | bytearray | memoryview) -> None:
         """The next bytes of the file are `data`."""
@@ -61,7 +69,58 @@ class Skeleton:
         head = {"version": VERSION, "sha256": self.sha256, "size": self.size, "parts": self.parts}
         if self.form:
             head["form"] = self.form
+        if self.kept:
+            head["kept"] = self.kept
+        if self.written:
+            head["written"] = self.written
         return orjson.dumps(head) + b"\n" + self.raw
+
+
+@dataclass(frozen=True, slots=True)
+class Transcoded:
+    """Frames are kept in `syntax`; `image` is the Image Pixel module of the source, which
+    `encoders.native_frame` needs to give its bytes back.
+    """
+
+    syntax: str
+    image: ImagePixel
+
+    def to_form(self) -> dict[str, Any]:
+        """The member `transcoded` of a skeleton's form."""
+        values = {name: getattr(self.image, attribute) for name, attribute in _IMAGE_MEMBERS.items()}
+        return {"syntax": self.syntax, **values}
+
+
+_IMAGE_MEMBERS = {
+    "rows": "rows",
+    "columns": "columns",
+    "samples": "samples_per_pixel",
+    "photometric": "photometric_interpretation",
+    "planar": "planar_configuration",
+    "allocated": "bits_allocated",
+    "stored": "bits_stored",
+    "high": "high_bit",
+    "representation": "pixel_representation",
+}
+_MEMBER_TYPES = [str if name == "photometric" else int for name in _IMAGE_MEMBERS]
+
+
+def transcoded_of(form: dict[str, Any]) -> Transcoded | None:
+    """How the frames of an instance were transcoded, from its skeleton's form; None if they were not.
+
+    Raises StoreUnavailable.
+    """
+    found = form.get("transcoded")
+    if found is None:
+        return None
+    try:
+        values = {attribute: found[name] for name, attribute in _IMAGE_MEMBERS.items()}
+        texts = [found["syntax"], values["photometric_interpretation"]]
+        if [type(one) for one in (*texts, *values.values())] != [str] * 2 + _MEMBER_TYPES:
+            raise TypeError(f"{found!r:.200}")
+        return Transcoded(found["syntax"], ImagePixel(**values))
+    except (KeyError, TypeError) as error:
+        raise StoreUnavailable(f"a skeleton does not say how its frames were transcoded: {error}") from error
 
 
 def parse_skeleton(data: bytes) -> Skeleton:
@@ -71,6 +130,14 @@ def parse_skeleton(data: bytes) -> Skeleton:
         found = orjson.loads(head)
         if found["version"] != VERSION:
             raise StoreUnavailable(f"a skeleton has version {found['version']!r}")
-        return Skeleton(found["sha256"], found["size"], found["parts"], bytearray(raw), found.get("form", {}))
+        return Skeleton(
+            found["sha256"],
+            found["size"],
+            found["parts"],
+            bytearray(raw),
+            found.get("form", {}),
+            found.get("kept", {}),
+            found.get("written", {}),
+        )
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise StoreUnavailable(f"a skeleton is damaged: {error}") from error

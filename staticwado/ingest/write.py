@@ -6,34 +6,27 @@ rename makes the whole instance visible (DESIGN laws 4 and 5).
 
 import hashlib
 import tempfile
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 
 from staticwado import layout
 from staticwado.archive import Archive, compress
-from staticwado.dicom.frames import FrameTable, NativeFrames, read_frame, stream_frame
+from staticwado.dicom.frames import FrameTable
 from staticwado.dicom.jsonmodel import Bulk, join_array
 from staticwado.dicom.render import thumbnail
-from staticwado.dicom.sources import ByteSource, Span
+from staticwado.dicom.sources import ByteSource
 from staticwado.dicom.values import swap_words
-from staticwado.dicomweb import multipart
 from staticwado.dicomweb.jsontext import parse_dataset
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.errors import BrokenDicom, Conflict, StaticWadoError, Unsupported
-from staticwado.ingest.convert import Converted, Converter, KeptValue
-from staticwado.ingest.copying import (
-    BoundaryGuard,
-    Buffer,
-    FilePass,
-    Piece,
-    hash_source,
-    pieces_of,
-    read_spans,
-)
-from staticwado.ingest.skeleton import Skeleton, parse_skeleton
+from staticwado.errors import Conflict, StaticWadoError, Unsupported
+from staticwado.ingest.convert import Converted, Converter
+from staticwado.ingest.copying import Buffer, hash_source, read_spans
+from staticwado.ingest.frame_files import FrameFiles
+from staticwado.ingest.inflate import inflate_stream as inflate_stream
+from staticwado.ingest.recompress import Transcode
+from staticwado.ingest.skeleton import parse_skeleton
 from staticwado.ingest.source import FileBytes
 from staticwado.store.local import NoStaging
 
@@ -43,7 +36,6 @@ LARGEST_THUMBNAIL_FRAME = 64 << 20
 """Bytes, as kept, of a frame that is read into memory for a thumbnail."""
 LARGEST_DECODED_FRAME = 160 << 20
 """Bytes that decoding it may need."""
-_CHUNK = 1 << 20
 
 Uids = tuple[str, str, str]
 
@@ -71,7 +63,14 @@ class Present:
 class BatchWriter:
     """Writes instances to a staging folder and publishes them together."""
 
-    def __init__(self, archive: Archive, *, thumbnails: bool, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        *,
+        thumbnails: bool,
+        dry_run: bool = False,
+        transcode: Transcode = "none",
+    ) -> None:
         self._archive = archive
         self._dry_run = dry_run
         self._staging = NoStaging(archive.store) if dry_run else archive.staging()
@@ -81,8 +80,8 @@ class BatchWriter:
         self._staged: dict[Uids, Staged] = {}
         self._folders = count()
         self._spools = ExitStack()
-        self._extra: list[KeptValue] = []
         self.converter = Converter(self.keep_value, self.inflate)
+        self._frames = FrameFiles(self._staging, self._buffer, self.keep_value, transcode)
 
     def close(self) -> None:
         """Throw away what was not published."""
@@ -174,109 +173,38 @@ class BatchWriter:
         return parse_skeleton(self._archive.read(Resource(View.SKELETON, *uids))).sha256
 
     def _write(self, converted: Converted, folder: str) -> Staged:
-        self._extra = []
         self._staging.make_folder(folder)
-        skeleton = self._write_frames(converted, folder)
-        self._staging.write(f"{folder}/skeleton.gz", [compress(skeleton.to_bytes())])
-        metadata = converted.dataset.to_json()
         notes = list(converted.notes)
+        written = {}
         if self._thumbnails and converted.frames is not None:
-            note = self._write_thumbnail(converted, converted.frames, metadata, folder)
-            if note is not None:
-                notes.append(note)
-        self._staging.write(f"{folder}/metadata.gz", [compress(join_array([metadata]))])
-        kept = tuple((one.sha256, one.address) for one in (*converted.bulkdata, *self._extra))
+            # of the frames as the source has them, so before their metadata change
+            image = self._thumbnail(converted, converted.frames)
+            if isinstance(image, bytes):
+                self._staging.write(f"{folder}/thumbnail.jpg", [image])
+                written["thumbnail"] = hashlib.sha256(image).hexdigest()
+            elif image is not None:
+                notes.append(image)
+        kept = self._frames.write(converted, folder)
+        metadata = join_array([converted.dataset.to_json()])
+        written["metadata"] = hashlib.sha256(metadata).hexdigest()
+        kept.skeleton.written = written
+        self._staging.write(f"{folder}/skeleton.gz", [compress(kept.skeleton.to_bytes())])
+        self._staging.write(f"{folder}/metadata.gz", [compress(metadata)])
+        values = tuple((one.sha256, one.address) for one in (*converted.bulkdata, *kept.values))
         uids = (converted.study, converted.series, converted.instance)
-        return Staged(folder, uids, skeleton.sha256, tuple(notes), kept)
+        return Staged(folder, uids, kept.skeleton.sha256, (*notes, *kept.notes), values)
 
-    # -- frames ----------------------------------------------------------------------------------------------
-
-    def _write_frames(self, converted: Converted, folder: str) -> Skeleton:
-        """Write every frame; returns the skeleton, which covers the rest of the file."""
-        file, frames = converted.part10.file, converted.frames
-        if frames is not None:
-            self._staging.make_folder(f"{folder}/frames")
-        simple = not converted.part10.deflated and not converted.syntax.frames_deflated
-        trimmed = converted.frame_length is not None
-        pieces = pieces_of(file.size, frames) if simple and not trimmed else None
-        if pieces is not None:
-            return self._pass(converted, folder, pieces)
-        if frames is not None:
-            self._write_each(converted, frames, folder)
-        if isinstance(frames, NativeFrames) and simple:
-            return self._skeleton_around(converted, frames)
-        return self._pass(converted, folder, iter((Piece(Span(0, file.size), None),)))
-
-    def _pass(self, converted: Converted, folder: str, pieces: Iterator[Piece]) -> Skeleton:
-        one = FilePass(converted, self._staging, folder, self._buffer, self.keep_value)
-        skeleton = one.run(pieces)
-        self._extra.extend(one.kept)
-        return skeleton
-
-    def _write_each(self, converted: Converted, frames: FrameTable, folder: str) -> None:
-        """Write frames that are not in the source as they are served: shifted, swapped, inflated, padded."""
-        head = multipart.head(
-            multipart.content_type(converted.syntax.media_type, converted.syntax.served_uid)
-        )
-        for number in range(1, len(frames) + 1):
-            name = f"{folder}/frames/{layout.frame_name(number, converted.syntax.suffix)}"
-            guard = BoundaryGuard()
-            with self._staging.create(name) as out:
-                out.write(head)
-                for part in self._served(converted, frames, number - 1):
-                    guard.check_bytes(bytes(part))
-                    out.write(part)
-                out.write(multipart.TAIL)
-
-    def _served(self, converted: Converted, frames: FrameTable, index: int) -> Iterator[bytes | memoryview]:
-        source = converted.part10.source
-        parts: Iterator[bytes | memoryview] = stream_frame(source, frames, index, self._buffer.data)
-        length = converted.frame_length
-        if converted.syntax.frames_deflated:
-            parts = _inflate(parts, length)
-        if length is None:
-            yield from parts
-            return
-        for part in parts:  # what follows the pixels pads the fragment to an even length
-            yield part[:length]
-            length -= min(length, len(part))
-        if length:
-            raise BrokenDicom(f"frame {index + 1} is {length} bytes shorter than its rows and columns need")
-
-    def _read_served(self, converted: Converted, frames: FrameTable, index: int) -> bytes:
-        """A frame as it is served, in memory."""
-        if converted.frame_length is None and not converted.syntax.frames_deflated:
-            return read_frame(converted.part10.source, frames, index)
-        return b"".join(bytes(part) for part in self._served(converted, frames, index))
-
-    def _skeleton_around(self, converted: Converted, frames: NativeFrames) -> Skeleton:
-        """The skeleton of a file whose native frames are kept shifted or swapped."""
-        file, payload = converted.part10.file, frames.payload
-        # The rest of the last byte or word is in no frame as the file has it: the skeleton keeps all of it.
-        bits = len(frames) * frames.frame_bits
-        length = bits // 8 - bits // 8 % frames.word_size
-        end = payload.offset + length
-        before = Piece(Span(0, payload.offset), None)
-        after = Piece(Span(end, file.size - end), None)
-        one = FilePass(converted, self._staging, "", self._buffer, self.keep_value)
-        skeleton = one.run_around(before, len(frames), after)
-        self._extra.extend(one.kept)
-        skeleton.form = {"swap": frames.word_size, "bits": frames.frame_bits, "length": length}
-        return skeleton
-
-    def _write_thumbnail(
-        self, converted: Converted, frames: FrameTable, metadata: bytes, folder: str
-    ) -> str | None:
-        """Write the thumbnail of the middle frame; returns a note if there is none."""
+    def _thumbnail(self, converted: Converted, frames: FrameTable) -> bytes | str | None:
+        """The thumbnail of the middle frame, or a note why there is none; None for video, which has none."""
         number = (len(frames) + 1) // 2
         if converted.syntax.video:
             return None
         if frames.length(number - 1) > LARGEST_THUMBNAIL_FRAME:
             return "no thumbnail was made: its frame is too large"
         try:
-            image = thumbnail(
-                parse_dataset(metadata),
-                self._read_served(converted, frames, number - 1),
+            return thumbnail(
+                parse_dataset(converted.dataset.to_json()),
+                self._frames.read(converted, frames, number - 1),
                 converted.syntax.served_uid,
                 number,
                 self.read_value,
@@ -286,8 +214,6 @@ class BatchWriter:
             return f"no thumbnail was made: {error}"
         except Exception as error:  # a codec's own error: the instance is whole without a thumbnail
             return f"no thumbnail was made: {type(error).__name__}: {error}"
-        self._staging.write(f"{folder}/thumbnail.jpg", [image])
-        return None
 
     # -- publishing ------------------------------------------------------------------------------------------
 
@@ -329,36 +255,3 @@ class BatchWriter:
                 else:
                     raise Conflict(f"the archive holds SOP Instance UID {instance} with other content")
         return True
-
-
-def inflate_stream(source: ByteSource, offset: int) -> Iterator[bytes]:
-    """The raw deflate stream of `source` from `offset` on, inflated in pieces (PS3.5 A.5). Raises
-    BrokenDicom.
-    """
-    yield from map(bytes, _inflate(_chunks(source, offset), None))
-
-
-def _chunks(source: ByteSource, offset: int) -> Iterator[bytes]:
-    while data := source.read(offset, _CHUNK):
-        yield data
-        offset += len(data)
-
-
-def _inflate(parts: Iterable[bytes | memoryview], length: int | None) -> Iterator[bytes | memoryview]:
-    """Inflate a raw deflate stream piece by piece; not much past `length` bytes."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    size = 0
-    try:
-        for part in parts:
-            data: bytes | memoryview = part
-            while not inflater.eof and len(data):
-                piece = inflater.decompress(data, _CHUNK)
-                data = inflater.unconsumed_tail
-                size += len(piece)
-                yield piece
-                if length is not None and size > length + _CHUNK:
-                    raise BrokenDicom("a deflated frame is longer than its rows and columns need")
-    except zlib.error as error:
-        raise BrokenDicom(f"a deflate stream is damaged: {error}") from error
-    if not inflater.eof:
-        raise BrokenDicom("a deflate stream is cut short")

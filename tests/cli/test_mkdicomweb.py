@@ -98,7 +98,7 @@ def test_none_in_is_3_and_nothing_found_is_4(folder: Path, root: Path, tmp_path:
         ["IN", "--report", "missing/r.json"],
         ["IN", "--report", "."],
         ["IN", "--frames", "bundle"],
-        ["IN", "--transcode", "htj2k"],
+        ["IN", "--transcode", "j2k"],
         ["IN", "--dask", "tcp://x"],
         ["IN", "-c", "missing.json5"],
     ],

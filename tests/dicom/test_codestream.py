@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from staticwado.dicom.codestream import (
     Codestream,
     ColourTransform,
+    HighThroughput,
+    high_throughput,
     jpeg2000_codestream,
     jpeg_codestream,
     jpegxl_codestream,
@@ -154,3 +156,42 @@ def test_no_bytes_fail_in_another_way(
 ) -> None:
     with suppress(BrokenDicom):
         assert isinstance(read(beginning + rest), Codestream)
+
+
+def coding_style(progression: int, levels: int) -> bytes:
+    return segment(0x52, bytes((0, progression, 0, 1, 0, levels, 4, 4, 0x40, 1)))
+
+
+def main_header(*segments: bytes) -> bytes:
+    return b"\xff\x4f" + segment(0x51, bytes(38)) + b"".join(segments) + b"\xff\x90\x00\x0a"
+
+
+def test_the_order_of_an_htj2k_codestream_is_read() -> None:
+    lengths = segment(0x55, bytes(8))
+    assert high_throughput(main_header(coding_style(2, 3), lengths)) == HighThroughput("RPCL", 3, True)
+    assert high_throughput(main_header(coding_style(4, 0))) == HighThroughput("CPRL", 0, False)
+    # what follows the first tile-part is no main header
+    assert not high_throughput(main_header(coding_style(2, 3)) + lengths).has_lengths
+
+
+def test_the_smallest_resolution_is_rounded_up() -> None:
+    assert HighThroughput("RPCL", 3, True).smallest(512, 513) == (64, 65)
+    assert HighThroughput("RPCL", 0, True).smallest(7, 1) == (7, 1)
+
+
+def test_an_htj2k_codestream_without_coding_style_is_broken() -> None:
+    for data in (
+        b"",
+        b"\xff\x4f",
+        main_header(),
+        main_header(coding_style(5, 3)),
+        main_header(coding_style(2, 33)),
+    ):
+        with pytest.raises(BrokenDicom):
+            high_throughput(data)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_have_an_order_or_are_broken(data: bytes) -> None:
+    with suppress(BrokenDicom):
+        assert high_throughput(b"\xff\x4f\xff\x52" + data).decompositions <= 32

@@ -42,6 +42,32 @@ def test_fragments_are_pieces_of_their_frame() -> None:
     assert [one.frame for one in pieces] == [None, 0, None, 0, None, 1, None]
 
 
+def test_padding_behind_a_frame_is_no_part_of_it() -> None:
+    from array import array
+
+    frames = EncapsulatedFrames(0, 60, array("Q", [16, 30, 44]), array("I", [6, 6, 6]), array("I", [0, 2]))
+    pieces = pieces_of(60, frames, 5)
+    assert pieces is not None
+    assert [(one.span.offset, one.span.length) for one in pieces if one.frame == 0] == [(16, 5)]
+    pieces = pieces_of(60, EncapsulatedFrames(0, 60, frames.starts, frames.lengths, array("I", [0])), 7)
+    assert pieces is not None
+    assert [(one.span.offset, one.span.length, one.frame) for one in pieces] == [
+        (0, 16, None),
+        (16, 6, 0),
+        (22, 8, None),
+        (30, 1, 0),
+        (31, 29, None),
+    ]
+
+
+def test_a_frame_that_is_too_short_is_broken() -> None:
+    from array import array
+
+    frames = EncapsulatedFrames(0, 60, array("Q", [16, 30]), array("I", [6, 5]))
+    with pytest.raises(BrokenDicom, match="frame 2 is 1 bytes shorter"):
+        pieces_of(60, frames, 6)
+
+
 def test_a_source_that_became_shorter_is_noticed() -> None:
     with pytest.raises(BrokenDicom, match="offset 10"):
         list(read_spans(MemorySource(bytes(10)), (Span(4, 20),), Buffer(8)))

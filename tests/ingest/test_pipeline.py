@@ -509,6 +509,26 @@ def test_jobs_that_pay_grow_with_the_work() -> None:
     assert pipeline.jobs_that_pay(1, CreateOptions()) == 1
     assert pipeline.jobs_that_pay(1000, CreateOptions()) <= pipeline.MOST_JOBS
     assert pipeline.jobs_that_pay(1, CreateOptions(jobs=3)) == 3
+    assert pipeline.jobs_that_pay(3, CreateOptions()) == 1
+    assert pipeline.jobs_that_pay(3, CreateOptions(transcode="auto")) == min(os.cpu_count() or 1, 3)
+
+
+def test_batches_are_smaller_where_frames_are_transcoded(
+    folder: Path, root: Path, convert: Convert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    real = batch.convert_batch
+
+    def counted(one: batch.Batch) -> Any:
+        sizes.append(len(one.sources))
+        return real(one)
+
+    monkeypatch.setattr(pipeline, "convert_batch", counted)
+    monkeypatch.setattr(pipeline, "CODED_FILES", 4)
+    assert outcomes(convert(folder, transcode="jls")) == ["new"] * 6
+    assert sizes == [4, 2]
+    assert outcomes(convert(folder, force=True)) == ["unchanged"] * 6
+    assert sizes == [4, 2, 6]
     with pytest.raises(ValueError, match="jobs"):
         CreateOptions(jobs=-1)
 
