@@ -24,6 +24,7 @@ from staticwado.store.local import LocalStore, Staging, Stat
 
 COMPRESSION_LEVEL = 2
 """isal's level: 1.5 microseconds an instance of a series, twenty times faster than zlib 6."""
+MARKER_BYTES = orjson.dumps({"layout": layout.VERSION}, option=orjson.OPT_APPEND_NEWLINE)
 _HEAD = 512
 _DAMAGED: tuple[type[Exception], ...] = (IsalError, zlib.error, EOFError)  # type: ignore[assignment]
 
@@ -56,11 +57,20 @@ def compress(data: bytes) -> bytes:
 
 
 def decompress(data: bytes, name: str) -> bytes:
-    """The bytes of a gzip member. Raises StoreUnavailable, which names the file, if they are damaged."""
+    """The bytes of the one gzip member that `data` is.
+
+    Raises StoreUnavailable, which names the file, if they are damaged, cut short or followed by others.
+    """
+    unpacker = isal_zlib.decompressobj(31)
     try:
-        return bytes(isal_zlib.decompress(data, 31))
+        unpacked = bytes(unpacker.decompress(data))
     except _DAMAGED as error:
         raise StoreUnavailable(f"{name} is damaged: {error}") from error
+    if not unpacker.eof:
+        raise StoreUnavailable(f"{name} is damaged: it is cut short")
+    if unpacker.unused_data:
+        raise StoreUnavailable(f"{name} is damaged: {len(unpacker.unused_data)} bytes follow its end")
+    return unpacked
 
 
 class Archive:
@@ -68,18 +78,27 @@ class Archive:
 
     def __init__(self, root: str, *, create: bool = False) -> None:
         self.store = LocalStore(root)
-        self._check_marker(create)
+        if not (create and self.store.stat(layout.MARKER) is None):
+            self.check_marker()
+
+    @classmethod
+    def unchecked(cls, root: str) -> "Archive":
+        """The archive in `root`, whatever its marker says: for whoever looks at it to find faults."""
+        archive = cls.__new__(cls)
+        archive.store = LocalStore(root)
+        return archive
 
     @property
     def root(self) -> str:
         return self.store.root
 
-    def _check_marker(self, create: bool) -> None:
+    def check_marker(self) -> None:
+        """Raises ConfigurationError if there is no marker or one of another layout, StoreUnavailable if it is
+        damaged.
+        """
         try:
             marker = orjson.loads(self.store.read(layout.MARKER))
         except NotFound:
-            if create:
-                return
             raise ConfigurationError(f"{self.root} is not an archive: it holds no {layout.MARKER}") from None
         except orjson.JSONDecodeError as error:
             raise StoreUnavailable(f"{self.root}/{layout.MARKER} is damaged: {error}") from error
@@ -172,8 +191,7 @@ class Archive:
     def create_marker(self) -> None:
         """Make the folder an archive, if it is none yet."""
         if self.store.stat(layout.MARKER) is None:
-            text = orjson.dumps({"layout": layout.VERSION}, option=orjson.OPT_APPEND_NEWLINE)
-            self.store.write(layout.MARKER, text, layout.STAGING)
+            self.store.write(layout.MARKER, MARKER_BYTES, layout.STAGING)
 
     def write(self, resource: Resource, data: bytes) -> bool:
         """Replace `resource` by `data` if that changes it; returns whether it did."""
@@ -212,6 +230,10 @@ class Archive:
         Who puts instances into a study shares it; who summarises the study has it alone.
         """
         return self.store.lock(f"{layout.LOCKS}/{name}", shared=shared)
+
+    def shared_lock_if_known(self, name: str) -> AbstractContextManager[bool]:
+        """The same, shared, for readers that must not write: nothing is locked where no writer ever was."""
+        return self.store.shared_lock_if_there(f"{layout.LOCKS}/{name}")
 
     def mark_pending(self, study: str) -> None:
         """Note that the summaries of a study are owed, before the study is written to; under its lock."""

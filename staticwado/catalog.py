@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS source (
 """
 
 _FIND = "SELECT size, mtime, inode, study, series, instance FROM source WHERE path = ?"
+_INSTANCES = "SELECT DISTINCT study, series, instance FROM source"
 
 
 def _key(path: str) -> str | bytes:
@@ -43,20 +44,32 @@ class Ledger:
             self._database.close()
             self._database = None
 
+    def _opened(self) -> sqlite3.Connection | None:
+        """The database, for reading; None if there is none."""
+        if self._database is None and os.path.exists(self._path):
+            uri = f"file:{quote(os.fsencode(self._path))}?mode=ro"
+            self._database = sqlite3.connect(uri, uri=True, timeout=60)
+        return self._database
+
     def find(self, path: str) -> tuple[Stamp, Uids] | None:
         """The stamp of a source file when it was taken in, and what it held. A damaged ledger knows
         nothing.
         """
         try:
-            if self._database is None:
-                if not os.path.exists(self._path):
-                    return None
-                uri = f"file:{quote(os.fsencode(self._path))}?mode=ro"
-                self._database = sqlite3.connect(uri, uri=True, timeout=60)
-            row = self._database.execute(_FIND, (_key(path),)).fetchone()
+            database = self._opened()
+            row = None if database is None else database.execute(_FIND, (_key(path),)).fetchone()
         except sqlite3.DatabaseError:
             return None
         return None if row is None else (row[0:3], row[3:6])
+
+    def instances(self) -> Iterator[Uids]:
+        """The instances of all source files, nothing if there is no ledger. Raises StoreUnavailable."""
+        try:
+            database = self._opened()
+            if database is not None:
+                yield from database.execute(_INSTANCES)
+        except sqlite3.DatabaseError as error:
+            raise StoreUnavailable(f"the ledger of source files could not be read: {error}") from error
 
     def record(self, rows: Iterable[tuple[str, Stamp, Uids]]) -> None:
         """Note source files whose instances are durably in the archive. Raises StoreUnavailable."""

@@ -1,17 +1,16 @@
 """`mkdicomweb`: makes an archive and keeps it."""
 
 import gc
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from staticwado.cli.common import ExitCode, common_options, load_options, load_root, run, version_option
+from staticwado.cli.interrupts import hold_back_interrupts, terminated_like_interrupted
+from staticwado.cli.part10 import part10
+from staticwado.cli.verify import verify
 from staticwado.errors import ConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 SECTION = "mkdicomwebConfig"
 _LATER = {
-    "verify": "checking an archive",
-    "part10": "giving Part 10 files back",
     "delete": "deleting from an archive",
     "view": "looking at a folder without copying it",
 }
@@ -68,7 +65,7 @@ _directory = click.option(
 @click.option(
     "--transcode",
     type=click.Choice(["none", "htj2k", "jls", "auto"]),
-    help="What frames are transcoded to. [default: none]",
+    help="Into what natively stored frames are transcoded, losslessly. [default: none]",
 )
 @click.option("--thumbnails/--no-thumbnails", default=None, help="Make thumbnails. [default: thumbnails]")
 @click.option("--report", "report_file", metavar="FILE.json", help="Write what became of each input.")
@@ -104,10 +101,10 @@ def create(
     if target is not None and target.is_dir():
         raise ConfigurationError(f"--report {target} is a folder")
     archive = Archive(root, create=True)
-    with _terminated_like_interrupted():
+    with terminated_like_interrupted():
         with ProgressLine() as line:
             report = take_in(archive, paths, options, line.show)
-        _hold_back_interrupts()
+        hold_back_interrupts()
         _tell(report)
         if target is not None:
             _write_report(target, report)
@@ -123,7 +120,7 @@ def index(directory: str | None, config_file: str | None) -> int:
     from staticwado.ingest.pipeline import index as remake
 
     archive = Archive(load_root(directory, SECTION, config_file))
-    with _terminated_like_interrupted():
+    with terminated_like_interrupted():
         done = remake(archive)
     for note in done.notes:
         click.echo(f"note: {note}", err=True)
@@ -135,26 +132,8 @@ def index(directory: str | None, config_file: str | None) -> int:
     return ExitCode.OK if done.marks else ExitCode.NOTHING_FOUND
 
 
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Make SIGTERM end the work as Ctrl-C does: with a report, and an archive that is whole."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _hold_back_interrupts() -> None:
-    """The work is over: an interrupt now would only lose the report."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+mkdicomweb.add_command(part10)
+mkdicomweb.add_command(verify)
 
 
 def _write_report(target: Path, report: "Report") -> None:

@@ -4,7 +4,7 @@ One rule: an entry that cannot be understood is left out, and is never an error 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from staticwado.errors import NotAcceptable
 
@@ -176,6 +176,28 @@ def choose(ranges: Sequence[MediaRange], offers: Sequence[Offer]) -> Offer:
             best, best_quality = offer, quality
     if best is None:
         raise NotAcceptable("nothing on offer fits Accept; on offer: " + ", ".join(map(str, offers)))
+    return best
+
+
+def choose_syntax(ranges: Sequence[MediaRange], offer: Offer, stored: str, plain: str) -> str | None:
+    """The transfer syntax in which to send an instance as `offer`: `stored` or `plain`; None if none fits.
+
+    `plain` is for entries without `transfer-syntax`, which ask for the default; `*` prefers `stored`
+    (PS3.18 8.7.3.5.2).
+    """
+    best, best_rank = None, (0.0, False)
+    for syntax in (plain, stored):
+        candidate = replace(offer, transfer_syntax=syntax)
+        fits = [
+            (fit, wanted.quality, wanted.transfer_syntax != "*" or syntax == stored)
+            for wanted in ranges
+            if (wanted.transfer_syntax is not None or syntax == plain) and (fit := _fit(wanted, candidate))
+        ]
+        if not fits:
+            continue
+        _, quality, preferred = max(fits)
+        if quality and (quality, preferred) > best_rank:
+            best, best_rank = syntax, (quality, preferred)
     return best
 
 

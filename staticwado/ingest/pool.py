@@ -29,7 +29,7 @@ def convert_all(batches: Sequence[Batch], jobs: int, *, strict: bool) -> Iterato
     while waiting:
         died: list[Batch] = []
         failed = False
-        with _pool(jobs) as pool:
+        with process_pool(jobs) as pool:
             for outcomes in _collect(pool, waiting, died, strict=strict):
                 failed = failed or _has_failed(outcomes)
                 yield outcomes
@@ -78,7 +78,8 @@ def _collect(
 
 
 @contextlib.contextmanager
-def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """`jobs` processes that end with this one, and at once if an exception ends the block."""
     pool = ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_begin, initargs=(os.getpid(),))
     try:
         yield pool
@@ -113,7 +114,7 @@ def _one_by_one(batch: Batch) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for one in batch.split():
         died: list[Batch] = []
-        with _pool(1) as pool:
+        with process_pool(1) as pool:
             for found in _collect(pool, [one], died, strict=False):
                 outcomes += found
         if died:

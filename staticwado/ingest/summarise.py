@@ -29,6 +29,8 @@ from staticwado.ingest.entries import (
 
 Dataset = dict[str, Any]
 COMPACT_VERSION = 1
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What metadata that are JSON but not DICOM JSON raise: somebody else wrote them."""
 
 
 @dataclass(slots=True)
@@ -78,7 +80,7 @@ def summarise(archive: Archive, studies: Iterable[str]) -> Summarised:
             mark = archive.pending_mark(study)
             before = writer.staged
             try:
-                for resource, data in _derive(archive, study, done.notes):
+                for resource, data in derive(archive, study, done.notes):
                     if data is None:
                         archive.remove(resource)
                     else:
@@ -86,16 +88,29 @@ def summarise(archive: Archive, studies: Iterable[str]) -> Summarised:
             except StaticWadoError as error:
                 writer.drop(before)
                 done.faults.append(f"study {study} was not indexed: {error}")
+            except MALFORMED as error:
+                writer.drop(before)
+                text = f"the metadata of an instance are malformed ({type(error).__name__}: {error})"
+                done.faults.append(f"study {study} was not indexed: {text}")
             else:
                 done.marks[study] = mark
         writer.publish()
     return done
 
 
-def _derive(archive: Archive, study: str, notes: list[str]) -> Iterator[tuple[Resource, bytes | None]]:
-    """Every derived file of a study: its resource and its bytes, None where it should not exist."""
-    found = [_read_series(archive, study, uid) for uid in archive.series(study)]
-    found = [one for one in found if one.instances]
+def derive(archive: Archive, study: str, notes: list[str]) -> Iterator[tuple[Resource, bytes | None]]:
+    """Every derived file of a study: its resource and its bytes, None where it must not exist.
+
+    Nothing is written; `notes` is told where instances disagree. Raises StoreUnavailable if the metadata of
+    an instance are damaged.
+    """
+    found = []
+    for uid in archive.series(study):
+        one = _read_series(archive, study, uid)
+        if one.instances:
+            found.append(one)
+        else:
+            yield from ((resource, None) for resource in _series_files(study, uid))
     if not found:
         yield from ((resource, None) for resource in _study_files(study))
         return
@@ -122,6 +137,11 @@ def _derive(archive: Archive, study: str, notes: list[str]) -> Iterator[tuple[Re
 def _study_files(study: str) -> Iterator[Resource]:
     for view in (View.INDEX, View.SERIES, View.METADATA, View.DEDUPLICATED, View.THUMBNAIL):
         yield Resource(view, study)
+
+
+def _series_files(study: str, series: str) -> Iterator[Resource]:
+    for view in (View.INSTANCES, View.METADATA, View.THUMBNAIL):
+        yield Resource(view, study, series)
 
 
 def _read_series(archive: Archive, study: str, uid: str) -> _Series:

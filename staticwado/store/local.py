@@ -36,6 +36,17 @@ class Stat:
     inode: int
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a folder holds under one name; links are followed."""
+
+    name: str
+    is_folder: bool
+    is_file: bool
+    size: int
+    """Bytes of a file; 0 for anything else."""
+
+
 @contextlib.contextmanager
 def _explained(action: str, name: str) -> Iterator[None]:
     try:
@@ -82,6 +93,19 @@ class LocalStore:
             return []
         except OSError as error:
             raise StoreUnavailable(f"{key} could not be listed: {error.strerror}") from error
+
+    def entries(self, key: str) -> list[Entry]:
+        """What lies directly in the folder `key` (empty: the root), sorted by name; nothing if there is none.
+
+        Raises StoreUnavailable.
+        """
+        try:
+            with os.scandir(self.path(key)) as found:
+                return sorted((_entry(one) for one in found), key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise StoreUnavailable(f"{key or self.root} could not be listed: {error.strerror}") from error
 
     def write(self, key: str, data: bytes, staging: str) -> None:
         """Put `data` under `key` at once, by a rename from the folder `staging` (a key).
@@ -162,6 +186,24 @@ class LocalStore:
         finally:
             os.close(descriptor)  # closing gives the lock back
 
+    @contextlib.contextmanager
+    def shared_lock_if_there(self, key: str) -> Iterator[bool]:
+        """Share the lock file `key` until the block ends, if it exists and may be read; says whether it is.
+
+        Nothing is written, so that it works in a folder that can only be read.
+        """
+        try:
+            descriptor = os.open(self.path(key), os.O_RDONLY | _CLOEXEC)
+        except OSError:
+            yield False
+            return
+        try:
+            with _explained("locked", key):
+                _lock(descriptor, shared=True)
+            yield True
+        finally:
+            os.close(descriptor)
+
     def staging(self, folder: str) -> "Staging":
         """A new private folder below the folder `folder` (a key), on the same file system as all keys."""
         return Staging(self, f"{folder}/{uuid.uuid4().hex}")
@@ -178,6 +220,18 @@ class LocalStore:
                         os.unlink(f"{path}{_LOCK}")
                 finally:
                     os.close(descriptor)
+
+
+def _entry(found: os.DirEntry[str]) -> Entry:
+    try:
+        if found.is_dir():
+            return Entry(found.name, is_folder=True, is_file=False, size=0)
+        is_file = found.is_file()
+        return Entry(
+            found.name, is_folder=False, is_file=is_file, size=found.stat().st_size if is_file else 0
+        )
+    except OSError:  # gone meanwhile, or a link that leads nowhere
+        return Entry(found.name, is_folder=False, is_file=False, size=0)
 
 
 class _WholeWrites(FileIO):

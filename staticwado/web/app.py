@@ -17,7 +17,7 @@ from staticwado.dicomweb.resource import Resource, View, parse_path
 from staticwado.errors import NotFound, StaticWadoError, StoreUnavailable
 from staticwado.search.engine import Engine
 from staticwado.search.index import IndexReader
-from staticwado.web import bulkdata, qido, wado
+from staticwado.web import bulkdata, part10, qido, wado
 from staticwado.web.answer import Answer, error_answer, json_answer
 from staticwado.web.cache import AnswerCache, Kept
 from staticwado.web.metrics import Metrics
@@ -33,7 +33,7 @@ EXPOSED = "Content-Type, Content-Length, Content-Location, Content-Range, Accept
 _LONGEST_KEY = 4096
 _ROOTS = frozenset({"studies", "series", "instances"})
 _SEARCHES = frozenset({View.STUDIES, View.SERIES, View.INSTANCES})
-_BLOCKING = frozenset({View.PIXELDATA, View.RENDERED, *_SEARCHES})
+_BLOCKING = frozenset({View.PART10, View.PIXELDATA, View.RENDERED, *_SEARCHES})
 _MANY_FRAMES = 4
 _CLIENT_GONE = 499
 """How a request counts whose client went away, as nginx has it."""
@@ -42,7 +42,7 @@ _RETRIEVE: Mapping[View, Callable[[Archive, Resource, Wanted], Answer]] = {
     View.DEDUPLICATED: wado.metadata,
     View.FRAMES: wado.frames,
     View.THUMBNAIL: wado.thumbnail,
-    View.PART10: wado.part10,
+    View.PART10: part10.part10,
     View.BULKDATA: bulkdata.bulkdata,
     View.PIXELDATA: bulkdata.pixeldata,
     View.RENDERED: bulkdata.rendered,

@@ -13,7 +13,7 @@ from staticwado.dicom.transfer_syntax import OCTET_STREAM
 from staticwado.dicomweb.media import Offer, choose
 from staticwado.dicomweb.multipart import TAIL, envelope_type
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.errors import NotFound, StoreUnavailable, Unsupported
+from staticwado.errors import NotFound, StoreUnavailable
 from staticwado.web.answer import DICOM_JSON, JSON, Answer, Body, Span, Stream, etag_of, seconds_of
 from staticwado.web.request import Wanted
 from staticwado.web.responses import SMALL, read_span
@@ -200,15 +200,4 @@ def frame_list(found: list[FrameLocation]) -> Answer:
         immutable=True,
         vary="Accept",
         view="frames",
-    )
-
-
-def part10(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
-    """Instances as Part 10 files: not yet. Raises NotFound or Unsupported."""
-    error = missing(archive, replace(resource, view=View.METADATA))
-    if "metadata" not in str(error):
-        raise error
-    raise Unsupported(
-        "retrieving whole instances (application/dicom) comes with a later release; "
-        "metadata, frames and bulkdata can be retrieved"
     )

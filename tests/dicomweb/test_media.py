@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staticwado.dicomweb.media import MediaRange, Offer, accepts_gzip, choose, parse_accept
+from staticwado.dicomweb.media import MediaRange, Offer, accepts_gzip, choose, choose_syntax, parse_accept
 from staticwado.errors import NotAcceptable
 
 JSON, PLAIN = Offer("application/dicom+json"), Offer("application/json")
@@ -144,3 +144,40 @@ def test_the_order_of_entries_does_not_matter(entries: list[tuple[str, float]]) 
     texts = [f"{name};q={quality:.3f}" for name, quality in entries]
     forwards = choose(parse_accept(", ".join(texts)), FRAMES)
     assert choose(parse_accept(", ".join(reversed(texts))), FRAMES) == forwards
+
+
+EXPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
+INSTANCES = Offer("application/dicom", multipart=True)
+M = 'multipart/related; type="application/dicom"'
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, EXPLICIT),
+        ("*/*", EXPLICIT),
+        (M, EXPLICIT),
+        (f"{M}; transfer-syntax=*", DEFLATED),
+        (f"{M}; transfer-syntax={EXPLICIT}", EXPLICIT),
+        (f"{M}; transfer-syntax={DEFLATED}", DEFLATED),
+        (f"{M}; transfer-syntax={JLS}", None),
+        (f"{M}; transfer-syntax={JLS}, {M}; transfer-syntax=*", DEFLATED),
+        (f"{M}; transfer-syntax={EXPLICIT};q=0.1, {M}; transfer-syntax=*", DEFLATED),
+        (f"{M}; transfer-syntax={EXPLICIT}, {M}; transfer-syntax=*;q=0.1", EXPLICIT),
+        (f"{M}; transfer-syntax={DEFLATED};q=0, {M}; transfer-syntax=*", EXPLICIT),
+        (f"{M}; transfer-syntax={EXPLICIT};q=0, {M}", None),
+        (f"{M};q=0", None),
+        (f"{M};q=0, */*", None),
+        (f"{M}; transfer-syntax={JLS}, */*;q=0.1", EXPLICIT),
+        ("application/dicom; transfer-syntax=*", None),
+        ("application/zip", None),
+    ],
+)
+def test_the_transfer_syntax_of_each_instance_is_chosen(accept: str | None, chosen: str | None) -> None:
+    assert choose_syntax(parse_accept(accept), INSTANCES, DEFLATED, EXPLICIT) == chosen
+
+
+def test_what_is_kept_in_one_syntax_alone_is_sent_in_it() -> None:
+    for accept in (M, f"{M}; transfer-syntax=*", f"{M}; transfer-syntax={JLS}"):
+        assert choose_syntax(parse_accept(accept), INSTANCES, JLS, JLS) == JLS
+    assert choose_syntax(parse_accept(f"{M}; transfer-syntax={EXPLICIT}"), INSTANCES, JLS, JLS) is None

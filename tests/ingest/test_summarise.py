@@ -1,9 +1,11 @@
 """Summaries: the compact form expands exactly, the index is made anew from whatever is left."""
 
+import shutil
 from pathlib import Path
 
-from staticwado.archive import Archive
+from staticwado.archive import Archive, compress
 from staticwado.dicomweb.resource import Resource, View
+from staticwado.ingest.pipeline import index
 from staticwado.ingest.summarise import _share, compact_form, expand_compact, refresh_index
 from tests import factories
 from tests.ingest.conftest import Convert
@@ -56,3 +58,35 @@ def test_the_whole_index_is_remade_when_it_is_damaged(root: Path, tmp_path: Path
     (root / "studies" / "index.json.gz").write_bytes(b"damaged")
     refresh_index(archive, [])
     assert (root / "studies" / "index.json.gz").read_bytes() == before
+
+
+def test_a_study_with_malformed_metadata_is_not_indexed_and_the_others_are(
+    root: Path, tmp_path: Path, convert: Convert
+) -> None:
+    for study in range(2):
+        for number, data in enumerate(factories.series_of(2, study=study)):
+            (tmp_path / f"{study}{number}").write_bytes(data)
+    convert(*[tmp_path / f"{study}{number}" for study in range(2) for number in range(2)])
+    archive = Archive(str(root))
+    path = sorted(root.rglob("instances/*/metadata.gz"))[0]
+    path.write_bytes(compress(b'[{"00200013":{"vr":"IS","Value":7}}]'))
+    done = index(archive)
+    assert len(done.marks) == 1
+    (fault,) = done.faults
+    assert path.parts[-6] in fault
+    assert "malformed" in fault
+
+
+def test_the_lists_of_a_series_without_instances_are_removed(
+    root: Path, tmp_path: Path, convert: Convert
+) -> None:
+    for series in range(2):
+        data = factories.instance(series=series, frames=factories.pixels(4, 4), rows=4, columns=4)
+        (tmp_path / f"{series}").write_bytes(data)
+    convert(tmp_path / "0", tmp_path / "1", thumbnails=True)
+    gone, kept = sorted(path.parent for path in root.rglob("series/*/instances"))
+    shutil.rmtree(next(path for path in (gone / "instances").iterdir() if path.is_dir()))
+    assert (gone / "metadata.gz").exists()
+    index(Archive(str(root)))
+    assert [path for path in gone.rglob("*") if path.is_file()] == []
+    assert (kept / "metadata.gz").exists()

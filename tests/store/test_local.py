@@ -139,3 +139,48 @@ def test_what_is_staged_for_nothing_is_nowhere(store: LocalStore) -> None:
     staging.discard("a")
     staging.close()
     assert list(Path(store.root).iterdir()) == []
+
+
+def test_entries_say_what_lies_in_a_folder(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.write("a/file", b"123", STAGING)
+    root = Path(store.root)
+    (root / "a" / "folder").mkdir()
+    (root / "a" / "lost").symlink_to("nowhere")
+    (root / "a" / "to").symlink_to("folder")
+    found = [(one.name, one.is_folder, one.is_file, one.size) for one in store.entries("a")]
+    assert found == [
+        ("file", False, True, 3),
+        ("folder", True, False, 0),
+        ("lost", False, False, 0),
+        ("to", True, False, 0),
+    ]
+    assert store.entries("b") == store.entries("a/file") == []
+    assert "a" in [one.name for one in store.entries("")]
+
+    def refuse(path: str) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(StoreUnavailable, match="Permission denied"):
+        store.entries("a")
+
+
+def test_a_reader_shares_a_lock_only_where_it_is(store: LocalStore) -> None:
+    with store.shared_lock_if_there("locks/x") as held:
+        assert not held
+    assert not (Path(store.root) / "locks").exists()
+    order = []
+
+    def alone() -> None:
+        with store.lock("locks/x"):
+            order.append("alone")
+
+    with store.lock("locks/x"):
+        pass
+    with store.shared_lock_if_there("locks/x") as held:
+        other = threading.Thread(target=alone)
+        other.start()
+        order.append("shared")
+    other.join()
+    assert held
+    assert order == ["shared", "alone"]

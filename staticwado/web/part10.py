@@ -1,0 +1,177 @@
+"""Retrieve instances whole (PS3.18 10.4.1.1.1): one multipart of Part 10 files, one file alone, or a zip.
+
+One rule: each part says truly in which transfer syntax its bytes are, and a body that fails is cut off, so
+that it cannot be taken for a whole one.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+
+from staticwado.archive import Archive
+from staticwado.dicom.implementation import IMPLEMENTATION_VERSION_NAME
+from staticwado.dicomweb.media import MediaRange, Offer, choose, choose_syntax
+from staticwado.dicomweb.multipart import content_type, envelope_type, head, tail
+from staticwado.dicomweb.resource import Resource, View, format_path
+from staticwado.errors import NotAcceptable, StoreUnavailable
+from staticwado.ingest.export import Kept, SentFile, kept_instances, zip_stream
+from staticwado.web.answer import Answer, Stream, etag_of, seconds_of
+from staticwado.web.request import Wanted
+from staticwado.web.wado import missing
+
+DICOM, ZIP = "application/dicom", "application/zip"
+_SEVERAL, _ONE, _PACKED = Offer(DICOM, multipart=True), Offer(DICOM), Offer(ZIP)
+_CHUNK = 256 << 10
+"""Bytes that are sent at once, at least: each chunk costs a change of threads."""
+_ANY_UID = "any"
+_SHOWN = 10
+
+
+def part10(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
+    """The instances of a study or a series, or one instance.
+
+    `application/zip` holds the original files. In the other forms `transfer-syntax=*` gives the files as
+    they came, but for implicit VR and big endian, which must not be sent (PS3.18 8.7.3) and go out as
+    Explicit VR Little Endian. Without `transfer-syntax` all that is stored natively goes out as Explicit VR
+    Little Endian, too. What is stored compressed stays so, under its true name: PS3.18 asks to have it
+    decoded where it is lossless, which comes with a later release, and a viewer that gets its SEG compressed
+    is better off than one that gets an error. Who names a transfer syntax gets that or nothing: 206 if it is
+    had for some instances only, 406 if for none.
+
+    Raises NotFound, NotAcceptable or StoreUnavailable.
+    """
+    found = list(kept_instances(archive, resource))
+    if not found:
+        raise missing(archive, replace(resource, view=View.METADATA))
+    offers = [_SEVERAL, *([_ONE] if resource.instance else []), _PACKED]
+    ranges = tuple(replace(one, transfer_syntax=None) for one in wanted.ranges)
+    refused = ""
+    while offers:
+        try:
+            offer = choose(ranges, offers)
+        except NotAcceptable as error:
+            raise NotAcceptable(refused or str(error)) from None
+        if offer is _PACKED:
+            return _zip(archive, resource, found)
+        fitting = list(_fitting(archive, found, wanted.ranges, offer))
+        if fitting:
+            return (_single if offer is _ONE else _multipart)(archive, found, fitting, offer, wanted)
+        refused = refused or _on_offer(archive, found)
+        offers.remove(offer)
+    raise NotAcceptable(refused)
+
+
+def _fitting(
+    archive: Archive, found: list[Kept], ranges: tuple[MediaRange, ...], offer: Offer
+) -> Iterable[Kept]:
+    """The instances that can be had in a transfer syntax that the client accepts."""
+    anything = choose_syntax(ranges, offer, _ANY_UID, _ANY_UID) is not None
+    if anything and all(one.quality for one in ranges):
+        return found
+    return (kept for kept in found if _syntax(SentFile(archive, kept), ranges, offer) is not None)
+
+
+def _syntax(file: SentFile, ranges: tuple[MediaRange, ...], offer: Offer) -> str | None:
+    return choose_syntax(ranges, offer, file.stored, file.plain)
+
+
+def _on_offer(archive: Archive, found: list[Kept]) -> str:
+    syntaxes = sorted({syntax for kept in found for syntax in SentFile(archive, kept).syntaxes})
+    listed = ", ".join(str(replace(_SEVERAL, transfer_syntax=syntax)) for syntax in syntaxes[:_SHOWN])
+    more = f" and {len(syntaxes) - _SHOWN} more" if len(syntaxes) > _SHOWN else ""
+    return f"nothing on offer fits Accept; on offer: {listed}{more}, {ZIP}"
+
+
+def _etag(form: str, found: Iterable[Kept]) -> str:
+    """The entity tag of a body made of the instances: their files never change once they are written."""
+    digest = hashlib.blake2b(form.encode(), digest_size=16)
+    for kept in found:
+        digest.update(f"{kept.file_name} {etag_of(kept.stat)}".encode())
+    return f'"{digest.hexdigest()}"'
+
+
+def _named(resource: Resource, suffix: str) -> dict[str, str]:
+    """The name under which a browser keeps the body: a UID, hence digits and dots."""
+    uid = resource.instance or resource.series or resource.study
+    return {"Content-Disposition": f'attachment; filename="{uid}.{suffix}"'}
+
+
+def _zip(archive: Archive, resource: Resource, found: list[Kept]) -> Answer:
+    return Answer(
+        ZIP,
+        Stream(lambda: _gathered(zip_stream(archive, found))),
+        etag=_etag(ZIP, found),
+        vary="Accept",
+        headers=_named(resource, "zip"),
+        view="part10",
+    )
+
+
+def _single(archive: Archive, _: list[Kept], fitting: list[Kept], offer: Offer, wanted: Wanted) -> Answer:
+    """One instance as a body of its own."""
+    [kept] = fitting
+    file = SentFile(archive, kept)
+    syntax = _syntax(file, wanted.ranges, offer)
+    if syntax is None:
+        raise StoreUnavailable("the instance was replaced while it was being answered; ask again")
+    resource = Resource(View.PART10, kept.study, kept.series, kept.instance)
+    return Answer(
+        f"{DICOM}; transfer-syntax={syntax}",
+        Stream(partial(file.chunks, syntax), file.length(syntax)),
+        etag=_etag(f"{DICOM} {syntax} {IMPLEMENTATION_VERSION_NAME}", fitting),
+        modified=seconds_of(kept.stat),
+        vary="Accept",
+        headers={"Content-Location": f"{wanted.root}/{format_path(resource)}", **_named(resource, "dcm")},
+        view="part10",
+    )
+
+
+def _multipart(
+    archive: Archive, found: list[Kept], fitting: list[Kept], offer: Offer, wanted: Wanted
+) -> Answer:
+    """One part an instance, in the order of their UIDs."""
+    etag = _etag(f"{wanted.root} {wanted.ranges} {IMPLEMENTATION_VERSION_NAME}", fitting)
+    # Made of when and where the files were written, which was after their content was settled: no instance
+    # can hold it on purpose, and 48 hex digits are too many to be met by chance. It needs no search, and the
+    # same instances give the same body.
+    boundary = f"staticwado-{hashlib.sha256(etag.encode()).hexdigest()[:48]}"
+    left_out = len(found) - len(fitting)
+    warning = f'299 staticwado "{left_out} of {len(found)} instances are not kept in that transfer syntax"'
+    return Answer(
+        envelope_type(DICOM, boundary),
+        Stream(lambda: _gathered(_parts(archive, fitting, offer, wanted, boundary))),
+        status=206 if left_out else 200,
+        etag=etag,
+        vary="Accept",
+        headers={"Warning": warning} if left_out else {},
+        view="part10",
+    )
+
+
+def _parts(
+    archive: Archive, fitting: list[Kept], offer: Offer, wanted: Wanted, boundary: str
+) -> Iterator[bytes]:
+    separator = b""
+    for kept in fitting:
+        file = SentFile(archive, kept)
+        syntax = _syntax(file, wanted.ranges, offer)
+        if syntax is None:
+            raise StoreUnavailable(f"{kept.file_name} was replaced while it was being answered")
+        place = format_path(Resource(View.PART10, kept.study, kept.series, kept.instance))
+        yield separator + head(content_type(DICOM, syntax), f"{wanted.root}/{place}", boundary)
+        yield from file.chunks(syntax)
+        separator = b"\r\n"
+    yield tail(boundary)
+
+
+def _gathered(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in chunks that are worth sending."""
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        if len(waiting) >= _CHUNK:
+            yield bytes(waiting)
+            waiting.clear()
+    if waiting:
+        yield bytes(waiting)
