@@ -1,8 +1,9 @@
 """Decoding one frame of any transfer syntax into an array.
 
 imagecodecs decodes JPEG of every process, JPEG-LS, JPEG 2000, JPEG XL and run lengths; pylibjpeg-openjpeg
-decodes HTJ2K. Each codestream is first asked for its size, and nothing is decoded that differs from the data
-set or passes the limit.
+decodes HTJ2K (docs/decisions/0006-decoders.md says why).
+One rule: each codestream is first asked for its size, and nothing is decoded that differs from the data set,
+passes the limit or is known to be cut.
 """
 
 import zlib
@@ -17,7 +18,10 @@ from staticwado.dicom.codestream import (
     jpeg_codestream,
     jpegxl_codestream,
 )
-from staticwado.dicom.pixels import ImagePixel, SampleKind, samples, shaped
+from staticwado.dicom.jpeg2000 import mended, structure
+from staticwado.dicom.jpegls import decode_jpegls
+from staticwado.dicom.pixels import ImagePixel, SampleKind, samples
+from staticwado.dicom.rle import decode_rle
 from staticwado.dicom.transfer_syntax import OCTET_STREAM, TRANSFER_SYNTAXES
 from staticwado.errors import BrokenDicom, StaticWadoError, Unsupported
 
@@ -32,8 +36,11 @@ DECODED_LIMIT = 512 * 1024 * 1024
 _WORKING_BYTES = dict.fromkeys(("image/jp2", "image/jpx", "image/jphc", "image/jxl"), 4)
 """Bytes of a sample inside decoders that work wider than the result."""
 _DEFLATE_RATIO = 1032
-_PACKBITS_RATIO = 64
-"""Two bytes make at most 128."""
+_SCANS = 100
+"""Each scan of a progressive JPEG goes over the whole image; encoders write about ten."""
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+"""Neither can occur inside a scan, where 0xFF is followed by zero or a restart marker (T.81 B.1.1.5)."""
+_NOISE = bytes(range(1, 128)) * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,16 @@ class Decoded:
     def photometric_interpretation(self) -> str:
         """What the samples of `array` are now."""
         return self.image.photometric_interpretation
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What a decoder is asked: see `decode_frame`."""
+
+    data: bytes
+    image: ImagePixel
+    to_rgb: bool
+    limit: int
 
 
 def decode_frame(
@@ -83,7 +100,7 @@ def decode_frame(
             return _decoded(samples(native, image), image, _full(image.photometric_interpretation))
         if image.kind is not SampleKind.INTEGER:
             raise Unsupported(f"{image.kind.value} in {syntax.name}")
-        return _DECODERS[syntax.media_type](data, image, to_rgb)
+        return _DECODERS[syntax.media_type](_Frame(data, image, to_rgb, limit))
     except StaticWadoError:
         raise
     except MemoryError as error:
@@ -110,13 +127,15 @@ def _full(photometric: str) -> str:
     return "YBR_FULL" if photometric == "YBR_FULL_422" else photometric
 
 
+def _shape(image: ImagePixel) -> tuple[int, ...]:
+    return (image.rows, image.columns, image.samples_per_pixel)[: 3 if image.samples_per_pixel > 1 else 2]
+
+
 def _fitted(array: "Array", image: ImagePixel) -> "Array":
     """`array` in the shape and the cell type of the data set."""
     import numpy as np
 
-    shape: tuple[int, ...] = (image.rows, image.columns)
-    if image.samples_per_pixel > 1:
-        shape = (*shape, image.samples_per_pixel)
+    shape = _shape(image)
     if array.shape != shape:
         raise BrokenDicom(f"the frame decodes to {array.shape} where the data set says {shape}")
     wanted = np.dtype(image.dtype)
@@ -149,50 +168,88 @@ def _inflated(data: bytes, image: ImagePixel) -> bytes:
     return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, length)
 
 
-def _jpeg(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
+def _room(image: ImagePixel, precision: int, *, signed: bool = False) -> "Array":
+    """Where a decoder is to put the samples: it refuses a codestream that needs more before it allocates."""
+    import numpy as np
+
+    size = next((size for size in (1, 2, 4) if precision <= size * 8), 8)
+    return np.empty(_shape(image), f"{'i' if signed else 'u'}{size}")
+
+
+def _jpeg(frame: _Frame) -> Decoded:
     import imagecodecs
 
+    data, image = frame.data, frame.image
     found = jpeg_codestream(data)
     _check(found, image)
-    if found.components != 3:
-        return _decoded(imagecodecs.jpeg8_decode(data), image, image.photometric_interpretation)
-    if found.lossless:
-        array = imagecodecs.jpeg8_decode(data, colorspace="RGB", outcolorspace="RGB")
-        return _decoded(array, image, _full(image.photometric_interpretation))
-    if found.transform is ColourTransform.UNKNOWN:
-        ycc = image.photometric_interpretation != "RGB"
-    else:
+    if data.count(_START_OF_SCAN) > _SCANS:
+        raise Unsupported(f"JPEG frame of {data.count(_START_OF_SCAN)} scans")
+    space = colours = None
+    ycc = False
+    if found.components == 3:
         ycc = found.transform is ColourTransform.YCC
-    space = "YCBCR" if ycc else "RGB"
-    array = imagecodecs.jpeg8_decode(data, colorspace=space, outcolorspace="RGB" if to_rgb else space)
-    return _decoded(array, image, "RGB" if to_rgb or not ycc else "YBR_FULL")
+        if found.transform is ColourTransform.UNKNOWN:
+            ycc = image.photometric_interpretation != "RGB"
+        ycc = ycc and not found.lossless
+        space = "YCBCR" if ycc else "RGB"
+        colours = "RGB" if frame.to_rgb else space
+
+    def decode(codestream: bytes) -> "Array":
+        room = _room(image, found.precision)
+        return imagecodecs.jpeg8_decode(codestream, colorspace=space, outcolorspace=colours, out=room)
+
+    array = decode(data)
+    if data.rfind(_END_OF_IMAGE) < data.rfind(_START_OF_SCAN):
+        _refuse_cut(data, array, decode)
+    photometric = _full(image.photometric_interpretation)
+    if found.components == 3 and not found.lossless:
+        photometric = "RGB" if frame.to_rgb or not ycc else "YBR_FULL"
+    return _decoded(array, image, photometric)
 
 
-def _jpegls(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
+def _refuse_cut(data: bytes, array: "Array", decode: "Callable[[bytes], Array]") -> None:
+    """Raise BrokenDicom for a scan that ends too early: libjpeg fills what is missing, and says nothing."""
+    import numpy as np
+
+    # A scan that is whole decodes to the same whatever follows it.
+    if data.count(_START_OF_SCAN) > 1 or not np.array_equal(array, decode(data + _NOISE + _END_OF_IMAGE)):
+        raise BrokenDicom("the JPEG frame is cut: it ends before its last scan does")
+
+
+def _jpegls(frame: _Frame) -> Decoded:
+    found = jpeg_codestream(frame.data)
+    _check(found, frame.image)
+    array = decode_jpegls(frame.data, _room(frame.image, found.precision))
+    return _decoded(array, frame.image, _full(frame.image.photometric_interpretation))
+
+
+def _jpeg2000(frame: _Frame) -> Decoded:
     import imagecodecs
 
-    _check(jpeg_codestream(data), image)
-    # Without an EOI marker CharLS searches for seconds where a codestream ends too early.
-    array = imagecodecs.jpegls_decode(data + b"\xff\xd9")
-    return _decoded(array, image, _full(image.photometric_interpretation))
+    found, data = _bounded_jpeg2000(frame)
+    room = _room(frame.image, found.precision, signed=found.signed)
+    array = imagecodecs.jpeg2k_decode(data, numthreads=1, out=room)
+    return _decoded(array, frame.image, _after_jpeg2000(found, frame.image), signed=found.signed)
 
 
-def _jpeg2000(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
-    import imagecodecs
-
-    found = jpeg2000_codestream(data)
-    _check(found, image)
-    array = imagecodecs.jpeg2k_decode(data[found.start :], numthreads=1)
-    return _decoded(array, image, _after_jpeg2000(found, image), signed=found.signed)
-
-
-def _htj2k(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
+def _htj2k(frame: _Frame) -> Decoded:
     from openjpeg.utils import decode
 
-    found = jpeg2000_codestream(data)
-    _check(found, image)
-    # OpenJPH is two to three times as fast, but a damaged codestream ends the whole process.
-    return _decoded(decode(data[found.start :]), image, _after_jpeg2000(found, image), signed=found.signed)
+    found, data = _bounded_jpeg2000(frame)
+    # OpenJPH is two to three times as fast, but a damaged codestream ends or stops the whole process.
+    return _decoded(decode(data), frame.image, _after_jpeg2000(found, frame.image), signed=found.signed)
+
+
+def _bounded_jpeg2000(frame: _Frame) -> tuple[Codestream, bytes]:
+    """The codestream, mended, and what it says of itself, once its size and structure are found bearable."""
+    found = jpeg2000_codestream(frame.data)
+    _check(found, frame.image)
+    data = frame.data[found.start :]
+    built = structure(data)
+    needed = built.bookkeeping + frame.image.frame_samples * _WORKING_BYTES["image/jp2"]
+    if needed > frame.limit:
+        raise Unsupported(f"the JPEG 2000 frame is cut so small that decoding it takes {needed} bytes")
+    return found, mended(data, built)
 
 
 def _after_jpeg2000(found: Codestream, image: ImagePixel) -> str:
@@ -205,55 +262,26 @@ def _after_jpeg2000(found: Codestream, image: ImagePixel) -> str:
     return photometric
 
 
-def _jpegxl(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
+def _jpegxl(frame: _Frame) -> Decoded:
     import imagecodecs
 
+    data, image = frame.data, frame.image
     _check(jpegxl_codestream(data), image)
+    try:
+        array = imagecodecs.jpegxl_decode(data, numthreads=1, out=_room(image, image.sample_bytes * 8))
+    except ValueError:
+        # Eight bits may be kept in cells of sixteen.
+        array = imagecodecs.jpegxl_decode(data, numthreads=1, out=_room(image, 8))
     # XYB and YCbCr are internal to JPEG XL: what it hands out is RGB.
-    array = imagecodecs.jpegxl_decode(data, numthreads=1)
     return _decoded(array, image, "RGB" if image.samples_per_pixel == 3 else image.photometric_interpretation)
 
 
-def _rle(data: bytes, image: ImagePixel, to_rgb: bool) -> Decoded:
-    """PS3.5 annex G: one run-length coded segment for each byte of a pixel, the most significant first."""
-    import numpy as np
-
-    if image.bits_allocated not in (1, 8, 16, 32, 64):
-        raise Unsupported(f"RLE Lossless with Bits Allocated (0028,0100) {image.bits_allocated}")
-    if image.bits_allocated == 1:
-        # 1-bit pixels are coded eight to a byte (PS3.5 G.2).
-        packed = _rle_segments(data, 1, (image.frame_samples + 7) // 8)[0]
-        return _decoded(samples(packed, image), image, image.photometric_interpretation)
-    size, count = image.sample_bytes, image.rows * image.columns
-    planes = np.empty((image.samples_per_pixel, count, size), dtype=np.uint8)
-    for index, segment in enumerate(_rle_segments(data, image.samples_per_pixel * size, count)):
-        planes[index // size, :, size - 1 - index % size] = np.frombuffer(segment, np.uint8, count)
-    flat = planes.reshape(-1).view(image.dtype)
-    return _decoded(shaped(flat, image, planar=True), image, _full(image.photometric_interpretation))
+def _rle(frame: _Frame) -> Decoded:
+    array = decode_rle(frame.data, frame.image)
+    return _decoded(array, frame.image, _full(frame.image.photometric_interpretation))
 
 
-def _rle_segments(data: bytes, number: int, length: int) -> list[bytes | bytearray]:
-    """The `number` decoded segments, each of at least `length` bytes."""
-    import imagecodecs
-
-    offsets = [int.from_bytes(data[place : place + 4], "little") for place in range(0, 64, 4)]
-    if len(data) < 64 or offsets[0] != number:
-        raise BrokenDicom(f"RLE Lossless frame has {offsets[0]} segments where the data set needs {number}")
-    ends = [*offsets[2 : number + 1], len(data)]
-    segments: list[bytes | bytearray] = []
-    for index, (start, end) in enumerate(zip(offsets[1 : number + 1], ends, strict=True), 1):
-        if not 64 <= start <= end <= len(data) or (end - start) * _PACKBITS_RATIO < length:
-            raise BrokenDicom(
-                f"RLE Lossless segment {index}, bytes {start} to {end}, cannot hold {length} bytes"
-            )
-        segment = imagecodecs.packbits_decode(data[start:end])
-        if len(segment) < length:
-            raise BrokenDicom(f"RLE Lossless segment {index} has {len(segment)} bytes, not {length}")
-        segments.append(segment)
-    return segments
-
-
-_DECODERS: dict[str, Callable[[bytes, ImagePixel, bool], Decoded]] = {
+_DECODERS: dict[str, Callable[[_Frame], Decoded]] = {
     "image/jpeg": _jpeg,
     "image/jls": _jpegls,
     "image/jp2": _jpeg2000,

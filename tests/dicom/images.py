@@ -88,3 +88,18 @@ def htj2k(array: Array) -> bytes:
 
 def jpeg_xl(array: Array, **options: Any) -> bytes:
     return bytes(imagecodecs.jpegxl_encode(array, lossless=True, **options))
+
+
+def packbits(data: bytes) -> bytes:
+    """Literal runs only, and one run of repeats at the end to have both."""
+    head, last = data[:-1], data[-1:]
+    runs = [head[place : place + 128] for place in range(0, len(head), 128)]
+    return b"".join(bytes((len(run) - 1,)) + run for run in runs) + b"\x00" + last
+
+
+def rle_frame(*planes: bytes) -> bytes:
+    segments = [packbits(plane) for plane in planes]
+    segments = [segment + b"\0" * (len(segment) % 2) for segment in segments]
+    offsets = [64 + sum(map(len, segments[:index])) for index in range(len(segments))]
+    header = b"".join(number.to_bytes(4, "little") for number in (len(segments), *offsets))
+    return header.ljust(64, b"\0") + b"".join(segments)
