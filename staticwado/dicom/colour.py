@@ -17,18 +17,51 @@ _MIDDLE = 128.0
 
 
 def rgb(samples: "Array", image: ImagePixel) -> "Array":
-    """(rows, columns, 3) of any number of stored bits as 8-bit RGB.
+    """(rows, columns, 3 or 4) of any number of stored bits, or means of them, as 8-bit RGB.
 
     `image` describes the samples as they are now (`codecs.Decoded`). A colour space that PS3.3 does not have
-    counts as RGB.
-    Raises Unsupported for four samples a pixel and for colour spaces that are no longer in the standard.
+    counts as RGB. Of the retired ones ARGB is shown without its alpha.
+    Raises Unsupported for any other number of samples.
     """
     photometric = image.photometric_interpretation
-    if samples.ndim != 3 or samples.shape[2] != 3 or photometric in ("ARGB", "CMYK", "HSV"):
-        raise Unsupported(f"Photometric Interpretation (0028,0004) {photometric} cannot be shown")
+    wanted = 4 if photometric in ("ARGB", "CMYK") else 3
+    if samples.ndim != 3 or samples.shape[2] != wanted:
+        raise Unsupported(
+            f"Photometric Interpretation (0028,0004) {photometric} with Samples per Pixel (0028,0002) "
+            f"{image.samples_per_pixel} cannot be shown"
+        )
+    if photometric == "ARGB":
+        return _bytes(samples[..., 1:], image)
+    if photometric == "CMYK":
+        return _from_cmyk(_bytes(samples, image))
+    if photometric == "HSV":
+        return _from_hsv(_bytes(samples, image))
     if not photometric.startswith("YBR") or photometric in ("YBR_RCT", "YBR_ICT"):
         return _bytes(samples, image)
     return _from_ybr(samples, image, partial=photometric.startswith("YBR_PARTIAL"))
+
+
+def _from_cmyk(inks: "Array") -> "Array":
+    """White less the ink and less black."""
+    import numpy as np
+
+    left = 255 - inks[..., :3].astype(np.int16) - inks[..., 3:]
+    result: Array = left.clip(0, 255).astype(np.uint8)
+    return result
+
+
+def _from_hsv(samples: "Array") -> "Array":
+    """Hue goes once around the circle from 0 to 255, from red by green and blue."""
+    import numpy as np
+
+    hue, saturation, value = (samples[..., index].astype(np.float32) / np.float32(255) for index in range(3))
+    # A channel is full two sixths to either side of its hue, and falls to nothing within one more.
+    places = np.array([5, 3, 1], np.float32)
+    turned = (places + hue[..., None] * 6) % 6
+    share = np.clip(np.minimum(turned, 4 - turned), 0, 1)
+    result = value[..., None] * (1 - saturation[..., None] * share)
+    shown: Array = (result * 255 + np.float32(0.5)).astype(np.uint8)
+    return shown
 
 
 def _bytes(samples: "Array", image: ImagePixel) -> "Array":

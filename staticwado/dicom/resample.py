@@ -1,4 +1,4 @@
-"""Making an image smaller by averaging, cheaply."""
+"""Images in another size: cheaply for thumbnails (`shrunk`), exactly for what is rendered (`resampled`)."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,46 @@ def shrunk(array: "Array", rows: int, columns: int, bits: int) -> "Array":
     else:
         planes = [shrunk(array[..., index], rows, columns, bits) for index in range(samples)]
     return np.stack(planes).transpose(1, 2, 0)
+
+
+def resampled(array: "Array", rows: int, columns: int) -> "Array":
+    """`array`, (rows, columns) or (rows, columns, samples), at `rows` by `columns`.
+
+    A pixel of a smaller image is the mean of the area that it covers, parts of pixels included; one of a
+    larger image is a mix of its nearest ones (bilinear). Floating point unless the size stays. What it needs
+    beside the result is one image of `rows` lines of the old length, however large `array` is.
+    """
+    if array.shape[:2] == (rows, columns):
+        return array
+    across = array if array.shape[0] == rows else _axis_resampled(array, rows)
+    if array.shape[1] == columns:
+        return across
+    return _axis_resampled(across.swapaxes(0, 1), columns).swapaxes(0, 1)
+
+
+def _axis_resampled(array: "Array", length: int) -> "Array":
+    """`array` with `length` lines along its first axis."""
+    import numpy as np
+
+    have = array.shape[0]
+    kind: Any = np.float64 if array.dtype.itemsize > (4 if array.dtype.kind == "f" else 2) else np.float32
+    result = np.empty((length, *array.shape[1:]), kind)
+    step = have / length
+    for index in range(length):
+        if step > 1:
+            start, end = index * step, min((index + 1) * step, float(have))
+            first, last = int(start), min(-int(-end // 1), have)
+            weights = np.full(last - first, 1 / step, kind)
+            weights[0] -= (start - first) / step
+            weights[-1] -= (last - end) / step
+        else:
+            place = min(max((index + 0.5) * step - 0.5, 0.0), have - 1.0)
+            first = int(place)
+            last = min(first + 2, have)
+            weights = np.array([1 - (place - first), place - first], kind)[: last - first]
+        lines = array[first:last].reshape(last - first, -1).astype(kind, copy=False)
+        result[index] = (weights @ lines).reshape(result.shape[1:])
+    return result
 
 
 def _picks(box: int) -> range:

@@ -65,31 +65,36 @@ def window_of(dataset: Dataset, *, exact: bool = False) -> Window | None:
     return Window(center, width, function)
 
 
-def windowed(values: "Array", window: Window, slope: float = 1.0, intercept: float = 0.0) -> "Array":
-    """`values` x `slope` + `intercept` through `window`, as bytes from 0 to 255."""
+def windowed(
+    values: "Array", window: Window, slope: float = 1.0, intercept: float = 0.0, top: int = 255
+) -> "Array":
+    """`values` x `slope` + `intercept` through `window`, from 0 to `top`; bytes, or words above 255."""
     import numpy as np
 
     if window.function is not VoiFunction.SIGMOID:
         low, high = window.ends
-        return spread(values, (low - intercept) / slope, (high - intercept) / slope)
+        return spread(values, (low - intercept) / slope, (high - intercept) / slope, top)
     exponent = (values.astype(np.float64) * slope + (intercept - window.center)) * (-4.0 / window.width)
     np.clip(exponent, -_STEEP, _STEEP, out=exponent)
-    return np.asarray(255.0 / (1.0 + np.exp(exponent)) + 0.5).astype(np.uint8)
+    return np.asarray(top / (1.0 + np.exp(exponent)) + 0.5).astype(np.uint8 if top <= 0xFF else np.uint16)
 
 
-def spread(values: "Array", low: float, high: float) -> "Array":
-    """`values` as bytes: `low` is 0 and `high` is 255, linear between; `low` may be above `high`."""
+def spread(values: "Array", low: float, high: float, top: int = 255) -> "Array":
+    """`values` as bytes: `low` is 0 and `high` is `top`, linear between; `low` may be above `high`.
+
+    Words, where `top` (at most 65535) has no room in a byte.
+    """
     import numpy as np
 
     span = (high - low) or 1e-6
     wide = values.dtype.itemsize > (4 if values.dtype.kind == "f" else 2)
     kind: Any = np.float64 if wide else np.float32
-    scale = 255.0 / span
+    scale = top / span
     # The half that rounds is part of what is subtracted: one pass less.
     grey: Array = np.subtract(values, kind(low - 0.5 / scale), dtype=kind)
     grey *= kind(scale)
-    np.clip(grey, 0, 255, out=grey)
-    return grey.astype(np.uint8)
+    np.clip(grey, 0, top, out=grey)
+    return grey.astype(np.uint8 if top <= 0xFF else np.uint16)
 
 
 def automatic(values: "Array", dataset: Dataset, image: ImagePixel) -> tuple[float, float]:

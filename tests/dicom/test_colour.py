@@ -49,10 +49,17 @@ def test_means_are_rounded() -> None:
     assert one("RGB", 0.4, 0.6, 254.6, kind="f4") == [0, 1, 255]
 
 
-@pytest.mark.parametrize("photometric", ["ARGB", "CMYK", "HSV"])
-def test_retired_colour_spaces_are_named(photometric: str) -> None:
+@pytest.mark.parametrize("photometric", ["ARGB", "CMYK", "HSV", "RGB"])
+def test_colour_spaces_with_another_number_of_samples_are_named(photometric: str) -> None:
     with pytest.raises(Unsupported, match=photometric):
-        one(photometric, 1, 2, 3, 4) if photometric != "HSV" else one(photometric, 1, 2, 3)
+        one(photometric, *((1, 2, 3) if photometric in ("ARGB", "CMYK") else (1, 2, 3, 4)))
+
+
+def test_retired_colour_spaces_become_rgb() -> None:
+    assert one("ARGB", 9, 10, 20, 30) == [10, 20, 30]
+    assert one("CMYK", 0, 255, 100, 100) == [155, 0, 55]
+    assert one("HSV", 0, 0, 77) == [77, 77, 77]
+    assert one("HSV", 85, 255, 100) == [0, 100, 0]
 
 
 def test_a_transformed_component_space_has_been_undone_by_the_decoder() -> None:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from staticwado.dicom.codecs import decode_frame
+from staticwado.dicom.grey import grey_of
+from staticwado.dicom.picture import jpeg
 from staticwado.dicom.pixels import image_pixel
-from staticwado.dicom.render import grey_of, grey_or_rgb, jpeg, pixel_aspect, thumbnail
+from staticwado.dicom.render import grey_or_rgb, pixel_aspect, thumbnail
 from staticwado.dicom.transfer_syntax import TRANSFER_SYNTAXES
 from staticwado.dicom.voi import VoiFunction, Window
 from staticwado.errors import BrokenDicom, NotFound, StaticWadoError, Unsupported
@@ -275,7 +277,7 @@ def test_a_thumbnail_needs_no_more_than_its_limit() -> None:
     ("dataset", "error"),
     [
         ({}, Unsupported),
-        (image_dataset(2, 2, "CMYK", samples=4, allocated=8), Unsupported),
+        (image_dataset(2, 2, "CMYK", samples=3, allocated=8), Unsupported),
         (image_dataset(2, 2, "PALETTE COLOR"), Unsupported),
         (image_dataset(65535, 65535), Unsupported),
         (image_dataset(500, 500), BrokenDicom),

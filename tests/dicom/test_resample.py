@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staticwado.dicom.resample import fitted_size, shrunk, strided
+from staticwado.dicom.resample import fitted_size, resampled, shrunk, strided
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,33 @@ def test_strides_leave_twice_what_is_asked_for() -> None:
     array = np.zeros((1000, 500))
     assert strided(array, 100, 100).shape == (200, 250)
     assert strided(array, 600, 300) is array
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(0, 5))
+def test_exact_means_keep_the_mean_and_the_range(
+    rows: int, columns: int, new_rows: int, new_columns: int, seed: int
+) -> None:
+    array = np.random.default_rng(seed).integers(-30000, 30000, (rows, columns)).astype(np.int16)
+    found = resampled(array, new_rows, new_columns)
+    assert found.shape == (new_rows, new_columns)
+    assert found.min() >= array.min() - 0.1
+    assert found.max() <= array.max() + 0.1
+    if new_rows <= rows and new_columns <= columns:
+        assert abs(found.mean(dtype=np.float64) - array.mean(dtype=np.float64)) < 0.1
+
+
+def test_parts_of_pixels_count_by_their_part() -> None:
+    found = resampled(np.array([[0, 30, 60]], np.uint8), 1, 2)
+    assert np.allclose(found, [[10, 50]])
+
+
+def test_samples_are_scaled_each_on_its_own() -> None:
+    array = np.random.default_rng(1).integers(0, 256, (12, 9, 3)).astype(np.uint8)
+    found = resampled(array, 5, 20)
+    for sample in range(3):
+        assert np.allclose(found[..., sample], resampled(array[..., sample], 5, 20))
+
+
+def test_values_of_32_bits_keep_their_precision() -> None:
+    array = np.full((4, 4), 4_000_000_001, np.uint32)
+    assert (resampled(array, 2, 2) == 4_000_000_001).all()
