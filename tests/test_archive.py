@@ -123,3 +123,29 @@ def test_decompressing_names_the_file() -> None:
     assert decompress(compress(b""), "x") == b""
     with pytest.raises(StoreUnavailable, match=r"^x is damaged"):
         decompress(b"\x1f\x8b\x08", "x")
+
+
+@pytest.mark.parametrize("behind", [b"\0", b"x", compress(b"more")])
+def test_bytes_behind_a_gzip_member_are_damage(behind: bytes) -> None:
+    with pytest.raises(StoreUnavailable, match="follow its end"):
+        decompress(compress(b"[{}]") + behind, "x")
+
+
+def test_an_archive_can_be_opened_to_look_at_what_is_wrong_with_it(tmp_path: Path) -> None:
+    archive = Archive.unchecked(str(tmp_path))
+    with pytest.raises(ConfigurationError, match="is not an archive"):
+        archive.check_marker()
+    (tmp_path / "staticwado.json").write_bytes(b"{")
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        archive.check_marker()
+    assert list(archive.studies()) == []
+
+
+def test_a_lock_that_no_writer_ever_made_is_not_made_by_a_reader(archive: Archive) -> None:
+    with archive.shared_lock_if_known("1.2") as held:
+        assert not held
+    assert archive.store.names(".staticwado/locks") == []
+    with archive.lock("1.2"):
+        pass
+    with archive.shared_lock_if_known("1.2") as held, archive.lock("1.2", shared=True):
+        assert held

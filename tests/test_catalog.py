@@ -45,3 +45,15 @@ def test_a_ledger_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreUnavailable, match="ledger"):
         Ledger(str(tmp_path / "file" / "ledger")).record([("/x", STAMP, UIDS)])
+
+
+def test_the_instances_of_all_sources_are_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with closing(Ledger(str(path))) as ledger:
+        assert list(ledger.instances()) == []
+        ledger.record([("/a", STAMP, UIDS), ("/b", STAMP, UIDS), ("/c", STAMP, ("1", "2", "3"))])
+    with closing(Ledger(str(path))) as ledger:
+        assert sorted(ledger.instances()) == [("1", "2", "3"), UIDS]
+    path.write_bytes(b"no database" * 100)
+    with closing(Ledger(str(path))) as ledger, pytest.raises(StoreUnavailable, match="could not be read"):
+        list(ledger.instances())
