@@ -141,6 +141,8 @@ DEFINED_TERMS: dict[str, CharacterSet] = {
 }
 """The defined terms of (0008,0005) as PS3.3 C.12.1.1.2 spells them."""
 
+_LONGEST_TERM = 64
+"""Characters of a CS value are 16; the patterns below take long over very long texts."""
 _ISO_IR = re.compile(r"ISO[-_ ]*(?:2022)?[-_ ]*(?:IR)?[-_ ]*(\d+)")
 _ISO_8859 = re.compile(r"(?:ISO|IEC|CSISO)?[-_ /]*8859[-_ ]?(\d+)")
 _WINDOWS = re.compile(r"(?:CP|WINDOWS)[-_ ]?(125[0-8])")
@@ -171,6 +173,8 @@ def character_set(term: str) -> tuple[CharacterSet, str]:
 
 
 def _misspelt(term: str) -> CharacterSet | None:
+    if len(term) > _LONGEST_TERM:
+        return None
     if known := _ALIASES.get(term, DEFINED_TERMS.get(term)):
         return known
     if windows := _WINDOWS.fullmatch(term):

@@ -14,10 +14,12 @@ from staticwado.dicom import tags
 from staticwado.dicom.sources import ByteSource, Span
 from staticwado.dicom.tags import choose_vr, dictionary_vr, format_tag
 from staticwado.dicom.vr import KNOWN, LONG_LENGTH, SHORT_LENGTH
-from staticwado.errors import BrokenDicom
+from staticwado.errors import BrokenDicom, Unsupported
 
 UNDEFINED = 0xFFFFFFFF
 WINDOW = 1 << 16
+MAX_DEPTH = 1 << 17
+"""Open sequences and items; each costs memory until it is closed. Real data have some tens."""
 MAX_NOTES = 100
 """What is wrong with a data set is told so many times, then summed up."""
 
@@ -156,6 +158,14 @@ class Walk:
             if event[0] is Kind.ENCAPSULATED and len(levels) == 1:
                 return
 
+    def _open(self, level: _Level) -> None:
+        if len(self._levels) > MAX_DEPTH:
+            raise Unsupported(
+                f"sequence {format_tag(level.tag)} at offset {level.start} is nested deeper than {MAX_DEPTH} "
+                "sequences and items"
+            )
+        self._levels.append(level)
+
     def _close(self, level: _Level, position: int) -> Event:
         if level.end is not None and position > level.end:
             raise BrokenDicom(
@@ -192,9 +202,7 @@ class Walk:
             raise BrokenDicom(
                 f"an item of {format_tag(level.tag)} at offset {position} is longer than the sequence"
             )
-        self._levels.append(
-            _Level(Kind.ITEM, level.tag, position, end, level.implicit, level.pixel_representation)
-        )
+        self._open(_Level(Kind.ITEM, level.tag, position, end, level.implicit, level.pixel_representation))
         return (Kind.ITEM, level.tag, "SQ", position, self._position, length)
 
     def _next_element(self, level: _Level, position: int) -> Event | None:
@@ -335,9 +343,7 @@ class Walk:
             )
         if vr == "SQ":
             end = offset + length
-            self._levels.append(
-                _Level(Kind.SEQUENCE, tag, position, end, implicit, level.pixel_representation)
-            )
+            self._open(_Level(Kind.SEQUENCE, tag, position, end, implicit, level.pixel_representation))
             self._position = offset
             return (Kind.SEQUENCE, tag, vr, position, offset, length)
         self._position = offset + length
@@ -355,7 +361,7 @@ class Walk:
         implicit = level.implicit or vr == "UN"
         if vr == "UN" and self._order == ">":
             raise BrokenDicom(f"{format_tag(tag)} at offset {position} is an unknown sequence in big endian")
-        self._levels.append(_Level(Kind.SEQUENCE, tag, position, None, implicit, level.pixel_representation))
+        self._open(_Level(Kind.SEQUENCE, tag, position, None, implicit, level.pixel_representation))
         return (Kind.SEQUENCE, tag, "SQ", position, offset, UNDEFINED)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from staticwado.dicom.fragments import Fragments, read_fragments
-from staticwado.dicom.frame_table import EncapsulatedFrames
+from staticwado.dicom.frame_table import EncapsulatedFrames, check_number_of_frames
 from staticwado.dicom.sources import ByteSource
 from staticwado.dicom.transfer_syntax import ENCAPSULATED_UNCOMPRESSED, RLE_LOSSLESS, TransferSyntax
 from staticwado.errors import BrokenDicom
@@ -52,7 +52,8 @@ def encapsulated_frames(
     `frame_length` tell it from the frame; elsewhere it is part of the frame.
 
     Raises BrokenDicom if an item runs past the end, there are fewer frames than `number_of_frames` or an
-    uncompressed frame is too short; Unsupported if there are more fragments than a table can hold.
+    uncompressed frame is too short; Unsupported if there are more fragments than a table can hold, or more
+    frames than an archive takes.
     """
     signatures = _RLE if syntax.uid == RLE_LOSSLESS else _SIGNATURES.get(syntax.media_type, ())
     found = read_fragments(source, offset, signatures)
@@ -62,6 +63,7 @@ def encapsulated_frames(
         frame_length = None
     grouping = _Grouping(source, found, signatures, number_of_frames, frame_length)
     first = array("I", [0]) if syntax.video else grouping.first_fragments(extended)
+    check_number_of_frames(len(first))
     if frame_length:
         _fit_uncompressed(found, first, frame_length)
     one_each = len(first) == len(found.starts)

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from staticwado.dicom.sources import Span
+from staticwado.errors import Unsupported
+
+MAX_FRAMES = 1 << 20
+"""More frames of one instance are refused: each becomes a file, and one byte can hold eight frames."""
 
 if TYPE_CHECKING:
     from array import array
@@ -132,6 +136,12 @@ class EncapsulatedFrames:
             return range(index, index + 1)
         end = self.first[index + 1] if index + 1 < len(self.first) else len(self.starts)
         return range(self.first[index], end)
+
+
+def check_number_of_frames(count: int) -> None:
+    """Raise Unsupported beyond MAX_FRAMES."""
+    if count > MAX_FRAMES:
+        raise Unsupported(f"Pixel Data (7FE0,0010) has {count} frames, more than {MAX_FRAMES}")
 
 
 def _check(index: int, count: int) -> None:

@@ -4,7 +4,12 @@ from array import array
 from collections.abc import Iterator
 
 from staticwado.dicom.encapsulated import encapsulated_frames
-from staticwado.dicom.frame_table import EncapsulatedFrames, FrameTable, NativeFrames
+from staticwado.dicom.frame_table import (
+    EncapsulatedFrames,
+    FrameTable,
+    NativeFrames,
+    check_number_of_frames,
+)
 from staticwado.dicom.sources import ByteSource, Span
 from staticwado.errors import BrokenDicom
 
@@ -81,7 +86,8 @@ def native_frames(
     then the frames that fill the value are counted, and if none do, it is one. `word_size` is more than 1 for
     big endian.
 
-    Raises BrokenDicom if the value is shorter than the frames need, or a frame has no bits.
+    Raises BrokenDicom if the value is shorter than the frames need, or a frame has no bits; Unsupported if
+    there are more frames than an archive takes.
     """
     if frame_bits < 1:
         raise BrokenDicom(f"a frame of Pixel Data (7FE0,0010) has {frame_bits} bits")
@@ -99,6 +105,7 @@ def native_frames(
             f"Pixel Data (7FE0,0010) is cut short: {count} frames of {frame_bits} bits need {needed} bytes, "
             f"it has {value.length}"
         )
+    check_number_of_frames(count)
     if value.length > needed + needed % 2:
         notes.append(f"Pixel Data (7FE0,0010) has {value.length - needed} bytes after its {count} frames")
     return NativeFrames(value, count, frame_bits, word_size, tuple(notes))

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from staticwado.dicom import tags
 from staticwado.dicom.charset import CharacterDecoder, make_decoder
 from staticwado.dicom.elements import Event, Kind, Window, add_note, fragments
+from staticwado.dicom.fragments import MAX_FRAGMENTS
 from staticwado.dicom.sources import Span
 from staticwado.dicom.tags import format_tag
 from staticwado.dicom.values import Unreadable, render_value
 from staticwado.dicom.vr import BINARY, BULKDATA_ALLOWED, NUMBER_SIZE, WORD_SIZE
-from staticwado.errors import BrokenDicom
+from staticwado.errors import BrokenDicom, Unsupported
 
 INLINE_BINARY = 1024
 """Longer binary values become bulkdata (bytes)."""
@@ -21,6 +22,14 @@ INLINE_NUMBERS = 16384
 INLINE_TEXT = 1 << 20
 INLINE_LONGEST = 16 << 20
 """Longer values become bulkdata, as UN where their VR must not: no value may fill the memory."""
+LARGEST_METADATA = 1 << 30
+"""Characters of JSON, and what it costs to hold them, that one data set may come to.
+
+A file made of millions of small elements must not fill the memory; an enhanced multi-frame object of 100,000
+frames needs half of this.
+"""
+_COST = 64
+"""What a member or an item takes in memory beside its characters, about."""
 RAW_WANTED = frozenset({tags.EXTENDED_OFFSET_TABLE, tags.EXTENDED_OFFSET_TABLE_LENGTHS})
 """Elements whose place in the source the frames need."""
 _ALWAYS_BULKDATA = frozenset({tags.WAVEFORM_DATA, tags.ENCAPSULATED_DOCUMENT})
@@ -60,7 +69,7 @@ class _Item:
 class MemberWriter:
     """Writes the members of one data set; knows its character set as far as it was read."""
 
-    __slots__ = ("_bulk_uri", "_order", "_window", "bulk_made", "decoder", "notes", "raw")
+    __slots__ = ("_bulk_uri", "_order", "_room", "_window", "bulk_made", "decoder", "notes", "raw")
 
     def __init__(
         self, bulk_uri: BulkUri, window: Window, order: str, notes: list[str], raw: dict[int, Span]
@@ -72,6 +81,12 @@ class MemberWriter:
         self._bulk_uri = bulk_uri
         self._window = window
         self._order = order
+        self._room = LARGEST_METADATA
+
+    def _spend(self, characters: int) -> None:
+        self._room -= characters + _COST
+        if self._room < 0:
+            raise Unsupported(f"the metadata of the data set need more than {LARGEST_METADATA} bytes")
 
     def member(self, event: Event, events: Iterator[Event]) -> str:
         """`"GGGGEEEE":{…}` for the top-level element that begins with `event`; empty if left out of JSON."""
@@ -82,7 +97,7 @@ class MemberWriter:
             if tag == tags.SPECIFIC_CHARACTER_SET:
                 self.decoder = self._read_decoder(offset, length)
             elif tag in RAW_WANTED:
-                self.raw[tag] = Span(offset, length)
+                self._find_raw(tag, offset, length)
             return f'"{tag:08X}":{self.leaf(tag, vr, offset, length, self.decoder)}'
         if kind is Kind.ENCAPSULATED:
             raise BrokenDicom(
@@ -90,6 +105,14 @@ class MemberWriter:
             )
         body = self._sequence(events)
         return "" if self._left_out(tag) else f'"{tag:08X}":{body}'
+
+    def _find_raw(self, tag: int, offset: int, length: int) -> None:
+        if length <= 8 * MAX_FRAGMENTS:
+            self.raw[tag] = Span(offset, length)
+        else:
+            add_note(
+                self.notes, f"{format_tag(tag)} has {length} bytes, too many for an offset table: not used"
+            )
 
     def _left_out(self, tag: int) -> bool:
         """Group lengths and file meta information describe an encoding, not the data set (J-02)."""
@@ -116,17 +139,20 @@ class MemberWriter:
             if kind is Kind.LEAF:
                 self._nested_leaf(items[-1], tag, vr, offset, length)
             elif kind is Kind.ITEM:
+                self._spend(0)
                 items.append(_Item({}, items[-1].decoder if items else self.decoder))
             elif kind is Kind.END_ITEM:
                 sequences[-1][1].append(_join_item(items.pop().members, len(sequences)))
             elif kind is Kind.SEQUENCE:
+                self._spend(0)
                 sequences.append((tag, []))
             elif kind is Kind.END_SEQUENCE:
                 tag, texts = sequences.pop()
                 if not sequences:
                     return flatten(_join_sequence(texts, 1))
-                self._keep_nested(items[-1], tag, _join_sequence(texts, len(sequences)))
-            else:
+                if not self._left_out(tag):
+                    self._keep_nested(items[-1], tag, _join_sequence(texts, len(sequences)))
+            elif not self._left_out(tag):
                 self._keep_nested(items[-1], tag, self._nested_fragments(tag, vr, offset, length))
         raise BrokenDicom("a sequence is cut short")
 
@@ -146,7 +172,7 @@ class MemberWriter:
     def leaf(self, tag: int, vr: str, offset: int, length: int, decoder: CharacterDecoder) -> str:
         """The object of an element with a value of known length.
 
-        Raises BrokenDicom when the source is shorter than it said.
+        Raises BrokenDicom when the source is shorter than it said, Unsupported beyond LARGEST_METADATA.
         """
         if (length > INLINE_BINARY or tag in _ALWAYS_BULKDATA) and _is_bulk(tag, vr, length):
             if vr not in BULKDATA_ALLOWED:
@@ -168,10 +194,12 @@ class MemberWriter:
             vr = "UN"
         if note is not None:
             add_note(self.notes, f"{format_tag(tag)} {note}")
+        self._spend(len(members))
         return f'{{"vr":"{vr}"{members}}}'
 
     def _bulk(self, tag: int, vr: str, spans: tuple[Span, ...]) -> str:
         self.bulk_made += 1
+        self._spend(_COST)
         size = 1 if self._order == "<" else WORD_SIZE.get(vr) or NUMBER_SIZE.get(vr, 1)
         uri = self._bulk_uri(Bulk(tag, vr, spans, size))
         return f'{{"vr":"{vr}","BulkDataURI":"{uri}"}}'

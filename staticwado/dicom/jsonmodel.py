@@ -115,7 +115,7 @@ class Encoder:
         """The data set between `start` and `end` of the window's source.
 
         Stops behind the header of encapsulated Pixel Data; `resume` reads what follows them.
-        Raises BrokenDicom where the bytes cannot be a data set.
+        Raises BrokenDicom where the bytes cannot be a data set, Unsupported where they would fill the memory.
         """
         template = self._template
         reading = _Reading(self._bulk_uri, window, end, syntax)

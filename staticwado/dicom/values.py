@@ -13,7 +13,7 @@ from json.encoder import encode_basestring as quote
 from staticwado.dicom.charset import CharacterDecoder, split_person_name
 from staticwado.dicom.vr import BINARY, CHARSET_DEPENDENT, NUMBER_FORMAT, NUMBER_SIZE, SINGLE_TEXT, WORD_SIZE
 
-_DECIMAL = re.compile(r"([+-]?)(0*)([0-9]*)(?:\.([0-9]*))?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+_DECIMAL = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,12}", re.ASCII)
 _SAFE_INTEGER = 1 << 53
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
@@ -111,6 +111,8 @@ def _names(text: str) -> str:
 
 
 def _name(text: str) -> str:
+    if not text:
+        return "null"
     groups = zip(_GROUPS, split_person_name(text), strict=True)
     members = ",".join(f'"{name}":{quote(group)}' for name, group in groups if group)
     return f"{{{members}}}" if members else "null"
@@ -149,9 +151,10 @@ def json_decimal(text: str) -> str | None:
     found = _DECIMAL.fullmatch(text)
     if found is None:
         return None
-    sign, zeros, whole, fraction, exponent = found.groups()
-    if not (zeros or whole or fraction):
+    sign, whole, fraction, exponent = found.groups()
+    if not (whole or fraction):
         return None
+    whole = whole.lstrip("0")
     digits = len(whole) + len(fraction or "")
     if digits > 17 or (exponent and not _in_range(text)):
         return None

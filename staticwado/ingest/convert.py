@@ -199,6 +199,8 @@ def _uids(dataset: EncodedDataset) -> tuple[str, str, str]:
 
 
 def _uid(dataset: EncodedDataset, tag: int, name: str) -> str:
+    if isinstance(dataset.value(tag), int | float):  # 1.20 would become the UID 1.2
+        raise InvalidUid(f"{name} {format_tag(tag)} is a number")
     values = dataset.texts(tag)
     if len(values) > 1:
         raise InvalidUid(f"{name} {format_tag(tag)} has {len(values)} values")

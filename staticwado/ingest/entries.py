@@ -141,6 +141,6 @@ def study_entry(
 
 
 def _collected(vr: str, groups: Groups, tag: str) -> Dataset:
-    values = {first_value({tag: element}, tag) for element in _elements(groups, tag)}
-    known = sorted(str(value) for value in values if value is not None and not isinstance(value, dict))
+    values = (first_value({tag: element}, tag) for element in _elements(groups, tag))
+    known = sorted({str(value) for value in values if value is not None and not isinstance(value, dict)})
     return {"vr": vr, "Value": known} if known else {"vr": vr}

@@ -24,6 +24,7 @@ from staticwado.ingest.source import (
     OpenArchives,
     Packing,
     Unreadable,
+    reason_in_words,
 )
 
 _ZIP = (".zip",)
@@ -53,7 +54,7 @@ def _expand(path: str, seen: Seen) -> Iterator[AnySource]:
     try:
         found = os.stat(path)
     except (OSError, ValueError) as error:
-        yield Unreadable(path, f"the file could not be read: {_words(error)}", named=True)
+        yield Unreadable(path, f"the file could not be read: {reason_in_words(error)}", named=True)
         return
     if stat.S_ISDIR(found.st_mode):
         yield from _walk(path, found, seen)
@@ -61,10 +62,6 @@ def _expand(path: str, seen: Seen) -> Iterator[AnySource]:
         yield Unreadable(path, "it is neither a file nor a folder", named=True)
     else:
         yield from _expand_file(path, found, named=True)
-
-
-def _words(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _walk(path: str, found: os.stat_result, seen: Seen) -> Iterator[AnySource]:
@@ -134,11 +131,11 @@ def _members_of_zip(path: str, file: FileSource) -> Iterator[AnySource]:
         with zipfile.ZipFile(path) as archive:
             members = sorted(enumerate(archive.infolist()), key=lambda one: one[1].filename)
     except ARCHIVE_ERRORS as error:
-        yield _unpackable(path, file, f"the zip archive could not be read: {error}")
+        yield _unpackable(path, file, f"the zip archive could not be read: {reason_in_words(error)}")
         return
     for index, info in members:
         name = f"{path}!/{info.filename}"
-        if info.is_dir():
+        if info.filename.endswith("/"):
             continue
         if info.file_size > _limit(info):
             yield Unreadable(name, f"it says that it has {info.file_size} bytes, which cannot be")
@@ -167,7 +164,7 @@ def _members_of_tar(path: str, file: FileSource) -> Iterator[AnySource]:
                 if source is not None:
                     yield source
     except ARCHIVE_ERRORS as error:
-        detail = f"the tar archive could not be read to its end: {error}"
+        detail = f"the tar archive could not be read to its end: {reason_in_words(error)}"
         yield Unreadable(path, detail, file.named) if found else _unpackable(path, file, detail)
 
 

@@ -36,7 +36,7 @@ def quarantine(sources: Iterable[AnySource], folder: Path) -> list[str]:
 
 
 def _name_of(source: AnySource) -> str:
-    name = source.name.replace("\\", "/").rpartition("/")[2]
+    name = source.name.replace("\\", "/").replace("\0", "_").rpartition("/")[2]
     return name if name not in ("", ".", "..") else "input"
 
 

@@ -42,13 +42,25 @@ ARCHIVE_ERRORS = (
     OverflowError,
     KeyError,
     OSError,
+    MemoryError,
 )
 """What the libraries raise for archives that are damaged, encrypted or packed in a way that they do not
-know.
+know, or that ask for a dictionary larger than the memory.
 """
+
+_LONGEST_REASON = 200
+"""Characters of what a library says; it may repeat names from the archive, which may be 65,535 bytes long."""
 
 Stamp = tuple[int, int, int]
 """Size, modification time in nanoseconds, inode."""
+
+
+def reason_in_words(error: Exception) -> str:
+    """What a library said, cut short; the name of the error where it said nothing."""
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} ..."
 
 
 class FileBytes:
@@ -187,7 +199,7 @@ class MemberSource:
                 source = self._open(archives, stack)
             except ARCHIVE_ERRORS as error:
                 archives.close()
-                raise BrokenDicom(f"it could not be unpacked: {error}") from error
+                raise BrokenDicom(f"it could not be unpacked: {reason_in_words(error)}") from error
             yield source
 
     def _open(self, archives: OpenArchives, stack: contextlib.ExitStack) -> ByteSource:

@@ -357,3 +357,10 @@ def test_the_names_of_the_corpus_are_what_was_intended(testdata: Path) -> None:
         assert split_person_name(text) == split_person_name(intended), row["path"]
         seen += 1
     assert seen >= 30
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("separator", [b" ", b"-", b"_"])
+def test_the_work_of_a_long_term_does_not_grow_with_its_cube(separator: bytes) -> None:
+    for _ in range(100):
+        assert make_decoder(b"ISO" + separator * 1000 + b"x").sets == make_decoder(None).sets

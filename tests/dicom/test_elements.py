@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
-from staticwado.dicom.elements import UNDEFINED, Context, Kind, Walk, Window, fragments
+from staticwado.dicom.elements import MAX_DEPTH, UNDEFINED, Context, Kind, Walk, Window, fragments
 from staticwado.dicom.sources import MemorySource, Span
-from staticwado.errors import BrokenDicom
+from staticwado.errors import BrokenDicom, Unsupported
 from tests.factories import (
     BIG_ENDIAN,
     EXPLICIT,
@@ -21,6 +21,7 @@ from tests.factories import (
     element,
     encapsulate,
     encode,
+    nested,
     sequence,
 )
 
@@ -224,3 +225,12 @@ def test_a_window_serves_any_place_and_does_not_read_past_the_end_again() -> Non
     index = whole.require(1020, 12)
     assert whole.data is held
     assert held[index:] == data[1020:]
+
+
+@pytest.mark.parametrize("undefined", [True, False])
+def test_sequences_are_followed_down_to_a_depth_and_refused_beyond_it(undefined: bool) -> None:
+    deepest = MAX_DEPTH // 2 if undefined else 3_000
+    levels = sum(event[0] is SEQUENCE for event in walk(nested(deepest, undefined=undefined)))
+    assert levels == deepest
+    with pytest.raises(Unsupported, match=r"\(0040,A730\) at offset .* nested deeper than"):
+        list(walk(nested(MAX_DEPTH // 2 + 1)))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from staticwado.dicom import frame_table
 from staticwado.dicom.fragments import MAX_FRAGMENTS
 from staticwado.dicom.frames import (
     EncapsulatedFrames,
@@ -450,3 +451,10 @@ def test_real_files_with_broken_fragments_are_cut_short(testdata: Path, name: st
     offset = data.index(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff") + 12
     with pytest.raises(BrokenDicom, match="cut short"):
         encapsulated_frames(MemorySource(data), offset, 5, JPEG)
+
+
+def test_more_frames_than_an_archive_takes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_table, "MAX_FRAMES", 2)
+    assert len(find(encapsulate([b"ab"] * 2), 2)) == 2
+    with pytest.raises(Unsupported, match="has 3 frames, more than 2"):
+        find(encapsulate([b"ab"] * 3), 3)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from staticwado.dicom.frame_table import MAX_FRAMES
 from staticwado.dicom.frames import (
     EncapsulatedFrames,
     FrameTable,
@@ -19,7 +20,7 @@ from staticwado.dicom.frames import (
 )
 from staticwado.dicom.sources import ByteSource, MemorySource, Span
 from staticwado.dicom.transfer_syntax import ENCAPSULATED_UNCOMPRESSED, TRANSFER_SYNTAXES
-from staticwado.errors import BrokenDicom
+from staticwado.errors import BrokenDicom, Unsupported
 from tests.truth import frames as truth
 from tests.truth import part10
 
@@ -264,3 +265,11 @@ def test_the_frames_of_real_files_are_what_other_readers_find(testdata: Path, fo
             assert read_frame(source, table, index) == frame.data, f"{path}, frame {index + 1}"
         seen += 1
     assert seen >= 100
+
+
+def test_more_frames_than_an_archive_takes_are_refused() -> None:
+    value = Span(0, MAX_FRAMES // 8 + 2)
+    assert len(native_frames(value, MAX_FRAMES, 1)) == MAX_FRAMES
+    for said in (MAX_FRAMES + 1, 0):
+        with pytest.raises(Unsupported, match=f"more than {MAX_FRAMES}"):
+            native_frames(value, said, 1)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from staticwado.dicom import tags
+from staticwado.dicom import jsonmember, tags
 from staticwado.dicom.elements import MAX_NOTES, Window
 from staticwado.dicom.jsonmember import INLINE_LONGEST
 from staticwado.dicom.jsonmodel import Bulk, EncodedDataset, Encoder, join_array
 from staticwado.dicom.sources import MemorySource, Span
 from staticwado.dicom.transfer_syntax import TRANSFER_SYNTAXES
-from staticwado.errors import BrokenDicom
+from staticwado.errors import BrokenDicom, Unsupported
 from tests.factories import (
     BIG_ENDIAN,
     EXPLICIT,
@@ -710,3 +710,41 @@ def test_a_source_that_ends_before_its_size_is_broken() -> None:
         source = _Short(data[:-cut])
         with pytest.raises(BrokenDicom):
             Encoder(lambda bulk: "x").encode(Window(source), 0, len(data), TRANSFER_SYNTAXES[EXPLICIT])
+
+
+def test_group_lengths_and_file_meta_information_in_items_are_left_out_whatever_their_vr() -> None:
+    icon = Element(0x00080000, "OB", encapsulate([b"ab"])[0])
+    inner = [element("Rows", 1), sequence(0x00020010, [element("Columns", 2)]), icon]
+    found = parse([sequence("ContentSequence", inner)])
+    assert found["0040A730"]["Value"] == [{"00280010": {"vr": "US", "Value": [1]}}]
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        [Element(0x00091000 + number, "US", b"") for number in range(1000)],
+        [sequence("ContentSequence", *[[] for _ in range(1200)])],
+        [sequence("ContentSequence", *[[element("Rows", 1)] for _ in range(500)])],
+        [element("TextValue", "x" * 60_000)],
+        [sequence("ContentSequence", [Element(0x00091001, "OB", bytes(1026))] * 600)],
+    ],
+    ids=["elements", "empty items", "items", "text", "bulkdata"],
+)
+def test_metadata_that_would_fill_the_memory_are_refused(
+    elements: list[Element], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read(elements).members
+    monkeypatch.setattr(jsonmember, "LARGEST_METADATA", 50_000)
+    with pytest.raises(Unsupported, match="need more than 50000 bytes"):
+        read(elements)
+
+
+def test_an_extended_offset_table_that_is_longer_than_any_is_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jsonmember, "MAX_FRAGMENTS", 3)
+    short, long = element("ExtendedOffsetTable", bytes(24)), element("ExtendedOffsetTable", bytes(32))
+    assert tags.EXTENDED_OFFSET_TABLE in read([short]).raw
+    found = read([long])
+    assert found.raw == {}
+    assert found.notes == ["(7FE0,0001) has 32 bytes, too many for an offset table: not used"]

@@ -88,3 +88,10 @@ def test_bulkdata_are_little_endian(vr: str) -> None:
     data = bytes(range(16))
     assert swap(vr, data, "<") == data
     assert swap(vr, data, ">") == swap_words(data, size)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("tail", ["x", "1x", ".x", "e", "1e9999"])
+@pytest.mark.parametrize("digits", ["0", "1"])
+def test_the_work_of_a_decimal_string_does_not_grow_with_its_square(digits: str, tail: str) -> None:
+    assert json_decimal(digits * 300_000 + tail) is None

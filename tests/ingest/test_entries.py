@@ -83,3 +83,13 @@ def test_studies_are_latest_first() -> None:
     ]
     found = [entries.first_value(one, "0020000D") for one in entries.sort_studies(given)]
     assert found == ["1.0", "1.1", "1.2", "1.3"]
+
+
+def test_a_modality_that_is_a_name_or_a_sequence_does_not_keep_a_study_out_of_the_index() -> None:
+    name = dataset("1.1", t00080060="CT")
+    name["00080060"] = {"vr": "PN", "Value": [{"Alphabetic": "CT"}]}
+    empty = dataset("1.3", t00080060="MR")
+    empty["00080016"] = {"vr": "SQ", "Value": [{}]}
+    entry = entries.study_entry([("1.8", [name, dataset("1.2", t00080060="MR"), empty], None)], "1", [])
+    assert entry["00080061"] == {"vr": "CS", "Value": ["MR"]}
+    assert entry["00080062"] == {"vr": "UI"}

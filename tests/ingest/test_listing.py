@@ -131,6 +131,14 @@ def test_a_member_that_claims_the_impossible_has_failed(tmp_path: Path) -> None:
     assert listed(path) == [("Unreadable", "a")]
 
 
+def test_a_zip_member_without_a_name_is_an_input(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "x.zip", "a", "b")
+    data = path.read_bytes()
+    directory = data.index(b"PK\1\2")
+    path.write_bytes(data[: directory + 46] + b"\0" + data[directory + 47 :])
+    assert listed(path) == [("MemberSource", ""), ("MemberSource", "b")]
+
+
 def test_links_in_a_tar_lead_to_their_members(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "x.tar", "w") as packed:
         info = tarfile.TarInfo("a")

@@ -2,6 +2,8 @@
 
 import os
 import struct
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -151,6 +153,51 @@ def test_a_member_that_cannot_be_unpacked_says_so(tmp_path: Path, archives: Open
     (source,) = find_sources([str(damaged_zip(tmp_path, fault))], [])
     with pytest.raises(BrokenDicom, match="unpacked"):
         read(source, archives)
+
+
+_WITH_LITTLE_MEMORY = """
+import resource, sys
+from staticwado.ingest.listing import find_sources
+from staticwado.ingest.source import OpenArchives
+
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + (256 << 20), resource.RLIM_INFINITY))
+(source,) = find_sources([sys.argv[1]], [])
+try:
+    with source.open(OpenArchives()):
+        pass
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no way to limit the memory here")
+def test_a_member_that_asks_for_more_memory_than_there_is_cannot_be_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as packed:
+        packed.writestr("a", b"x" * 1000)
+    data = bytearray(path.read_bytes())
+    dictionary = 30 + len("a") + 5  # the local header, the name, LZMA version and properties
+    data[dictionary : dictionary + 4] = struct.pack("<I", 0xF0000000)
+    path.write_bytes(data)
+    command = [sys.executable, "-c", _WITH_LITTLE_MEMORY, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "BrokenDicom it could not be unpacked: it needs more memory than there is\n"
+
+
+def test_a_long_name_does_not_fill_the_reason_why_a_member_cannot_be_unpacked(
+    tmp_path: Path, archives: OpenArchives
+) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("n" * 60_000, b"x")
+    data = bytearray(path.read_bytes())
+    data[30] ^= 1
+    path.write_bytes(data)
+    (source,) = find_sources([str(path)], [])
+    with pytest.raises(BrokenDicom, match="unpacked") as caught:
+        read(source, archives)
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])

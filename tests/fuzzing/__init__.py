@@ -1,0 +1,1 @@
+"""Mutation fuzzing of what reads files from outside; see docs/fuzzing.md and scripts/fuzz."""
