@@ -110,11 +110,6 @@ def check_encodable(image: ImagePixel) -> None:
         raise Unsupported(f"{image.kind.value} has floating point samples")
     if image.bits_allocated not in (8, 16):
         raise Unsupported(f"Bits Allocated (0028,0100) is {image.bits_allocated}; 8 and 16 can be coded")
-    if image.high_bit != image.bits_stored - 1:
-        raise Unsupported(
-            f"High Bit (0028,0102) is {image.high_bit}, not one less than Bits Stored (0028,0101) "
-            f"{image.bits_stored}"
-        )
     if image.samples_per_pixel not in (1, 3):
         raise Unsupported(f"Samples per Pixel (0028,0002) is {image.samples_per_pixel}")
     if photometric in SUBSAMPLED:
@@ -133,11 +128,7 @@ def _is_transformed(image: ImagePixel) -> bool:
 def _htj2k(array: "Array", image: ImagePixel) -> Encoded:
     import imagecodecs
 
-    stored = image.bits_stored
-    if not (array.min() >= image.smallest and array.max() <= image.largest):
-        raise Unsupported(
-            f"values pass the {stored} bits of Bits Stored (0028,0101), or lack their sign above"
-        )
+    image = _coded_image(array, image)
     coded = imagecodecs.htj2k_encode(
         _levelled(array, image),
         resolutions=decompositions(image.rows, image.columns),
@@ -148,6 +139,18 @@ def _htj2k(array: "Array", image: ImagePixel) -> Encoded:
     )
     data = _with_precision(coded, image)
     return Encoded(data, htj2k_syntax(data, image))
+
+
+def _coded_image(array: "Array", image: ImagePixel) -> ImagePixel:
+    """`image` with the bits that are coded: those of Bits Stored, or the whole words where these hold more.
+
+    Overlays in unused bits, a sign that does not reach up to the top, padding beyond the range: whoever reads
+    the words finds in them what the file has, and makes of it what it makes of native frames.
+    """
+    within = array.min() >= image.smallest and array.max() <= image.largest
+    if within and image.high_bit == image.bits_stored - 1:
+        return image
+    return replace(image, bits_stored=image.bits_allocated, high_bit=image.bits_allocated - 1)
 
 
 def htj2k_syntax(data: bytes, image: ImagePixel) -> str:
@@ -203,7 +206,6 @@ def _jpeg_ls(array: "Array", image: ImagePixel) -> Encoded:
     """
     import imagecodecs
 
-    _check_unused_bits(array, image)
     # A copy, because CharLS looks at strides, which of a single pixel can be any.
     unsigned = array.view(f"<u{array.dtype.itemsize}").copy(order="C")
     # Noise becomes longer; one such frame need not keep the others of an instance out.
@@ -212,16 +214,3 @@ def _jpeg_ls(array: "Array", image: ImagePixel) -> Encoded:
     if data[2:4] == _APP8 and data[_SPIFF : _SPIFF + 2] == _SOF55:
         data = data[:2] + data[_SPIFF:]
     return Encoded(data, JPEG_LS_LOSSLESS)
-
-
-def _check_unused_bits(array: "Array", image: ImagePixel) -> None:
-    """Unused bits hold zeros or the sign; anything else, such as an overlay, has no place in a codestream
-    (PS3.5 8.1.2).
-    """
-    if image.bits_stored == image.bits_allocated:
-        return
-    if array.min() >= image.smallest and array.max() <= image.largest:
-        return
-    unsigned = array.view(f"<u{array.dtype.itemsize}")
-    if int(unsigned.max()) >> image.bits_stored:
-        raise Unsupported(f"bits above the {image.bits_stored} of Bits Stored (0028,0101) are in use")

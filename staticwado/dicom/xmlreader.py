@@ -250,7 +250,7 @@ class _Reader:
         blocks: dict[tuple[int, str], int] = {}
         for tag, element in dataset.elements.items():
             values = element.get("Value", ())
-            if tags.is_private_creator(tag) and len(values) == 1:
+            if tags.is_private_creator(tag) and len(values) == 1 and isinstance(values[0], str):
                 blocks.setdefault((tag >> 16, values[0]), tag & 0xFF)
         used = {(tag >> 16, tag >> 8 & 0xFF) for tag in dataset.elements if tag & 0xFFFF > 0xFF}
         for tag, creator, element in dataset.waiting:

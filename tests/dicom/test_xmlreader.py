@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from staticwado.dicom.jsondataset import format_json
-from staticwado.dicom.xmlmodel import LONGEST_GAP, NAMESPACE
+from staticwado.dicom.xmlmodel import LONGEST_GAP, NAMESPACE, to_xml
 from staticwado.dicom.xmlreader import parse_xml
 from staticwado.errors import BadRequest, BrokenDicom
 
@@ -269,3 +269,16 @@ def test_a_broken_attribute_in_an_item_is_named() -> None:
     )
     with pytest.raises(BrokenDicom, match=r"\(0028,0010\)"):
         read(inside + "</DicomAttribute></Item></DicomAttribute>")
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        {"vr": "PN", "Value": [{"Alphabetic": "x"}]},
+        {"vr": "SQ", "Value": [{}]},
+        {"vr": "US", "Value": [1]},
+    ],
+)
+def test_a_private_creator_that_is_no_text_is_an_element_like_another(element: dict[str, Any]) -> None:
+    dataset = {"00090010": element, "00091001": {"vr": "LO", "Value": ["y"]}}
+    assert parse_xml(to_xml(dataset)) == dataset
