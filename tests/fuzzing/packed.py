@@ -8,7 +8,6 @@ import os
 import shutil
 import struct
 import tarfile
-import tempfile
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.factories import Encoding as Form
 from tests.fuzzing.campaign import Broken, Limits
 from tests.fuzzing.mutations import FAULTS as GENERAL
 from tests.fuzzing.mutations import Fault, Spots, find_spots
+from tests.fuzzing.scratch import scratch_folder
 from tests.fuzzing.targets import word_of
 
 NAMES = (
@@ -138,10 +138,7 @@ class Listing:
     def begin(self, seed: int, block: int) -> None:
         self._name, self._base = Random(f"{seed}/{block}").choice(self._archives)
         if not self._scratch.name:
-            memory = Path("/dev/shm")
-            self._scratch = Path(
-                tempfile.mkdtemp(prefix="staticwado-fuzz-", dir=memory if memory.is_dir() else None)
-            )
+            self._scratch = scratch_folder()
 
     def end(self) -> None:
         shutil.rmtree(self._scratch)

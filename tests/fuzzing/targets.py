@@ -32,6 +32,7 @@ from staticwado.ingest.write import BatchWriter, Staged
 from tests.fuzzing.bombs import bomb
 from tests.fuzzing.campaign import BLOCK, Broken, Limits
 from tests.fuzzing.mutations import find_spots, mutate
+from tests.fuzzing.scratch import scratch_folder
 from tests.fuzzing.seeds import all_seeds
 
 BOMBS = 0.03
@@ -216,10 +217,7 @@ class Storing:
     def begin(self, seed: int, block: int) -> None:
         self._cases.begin(seed, block)
         if not self._scratch.name:
-            memory = Path("/dev/shm")
-            self._scratch = Path(
-                tempfile.mkdtemp(prefix="staticwado-fuzz-", dir=memory if memory.is_dir() else None)
-            )
+            self._scratch = scratch_folder()
 
     def end(self) -> None:
         shutil.rmtree(self._scratch)
