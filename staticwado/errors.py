@@ -36,6 +36,10 @@ class BadRequest(StaticWadoError):
     """A request, a path or a parameter that makes no sense; the message names it."""
 
 
+class TooMuch(StaticWadoError):
+    """A request that makes sense, but would take more work or memory than one request may."""
+
+
 class NotAcceptable(StaticWadoError):
     """Nothing that can be offered fits what the client accepts (PS3.18 8.7.8)."""
 

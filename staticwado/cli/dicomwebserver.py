@@ -41,6 +41,25 @@ VIEWER_FOLDER = ".viewer"
     help="Origin whose pages may read answers; may be repeated. [default: *, any]",
 )
 @click.option("--cache-size", type=int, metavar="BYTES", help="Memory for answers. [default: 64 MiB]")
+@click.option("--decoders", type=int, metavar="N", help="Processes that decode images. [default: 2]")
+@click.option("--decode-timeout", type=float, metavar="SECONDS", help="Limit for one image. [default: 60]")
+@click.option(
+    "--result-cache-size", type=int, metavar="BYTES", help="Files with decoded images. [default: 1 GiB]"
+)
+@click.option(
+    "--state",
+    metavar="FOLDER",
+    type=click.Path(),
+    help="Where those files are. [default: .staticwado in the archive]",
+)
+@click.option("--keep-alive", type=float, metavar="SECONDS", help="Limit for idle clients. [default: 75]")
+@click.option(
+    "--stall-timeout",
+    type=float,
+    metavar="SECONDS",
+    help="Limit for clients that read nothing. [default: 60]",
+)
+@click.option("--max-header", type=int, metavar="BYTES", help="Longest URL or header. [default: 16384]")
 @click.option(
     "--access-log/--no-access-log", default=None, help="Print a line for each request. [default: no]"
 )

@@ -19,7 +19,7 @@ OPTION_KEYS: Mapping[str, frozenset[str]] = {
     ),
     "dicomWebServerConfig": frozenset(
         "host port serverPath clientPath publicUrl viewer workers tlsCert tlsKey allowedOrigins accessLog "
-        "cacheSize".split()
+        "cacheSize decoders decodeTimeout resultCacheSize state keepAlive stallTimeout maxHeader".split()
     ),
     "dicomWebScpConfig": frozenset({"aet", "port"}),
     "deployConfig": frozenset({"endpointUrl"}),

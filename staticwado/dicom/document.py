@@ -90,26 +90,31 @@ def offers(dataset: Dataset) -> tuple[str, ...]:
     Raises NotAcceptable, which says why there are none.
     """
     found = category(dataset)
-    name = sop_class_name(text(dataset, _SOP_CLASS))
     if found is Category.OTHER:
-        raise NotAcceptable(f"an instance of {name} holds neither image nor text: it cannot be rendered")
+        raise NotAcceptable(
+            f"an instance of {_name(dataset)} holds neither image nor text: it cannot be rendered"
+        )
     if found is Category.TEXT:
-        return _text_offers(dataset, name)
+        return _text_offers(dataset)
     if not any(tag in dataset for tag in _PIXELS):
         raise NotAcceptable(
-            f"the pixels of this {name} are kept by another server (JPIP): it cannot be rendered"
+            f"the pixels of this {_name(dataset)} are kept by another server (JPIP): it cannot be rendered"
         )
     syntax = _syntax(dataset)
     return (syntax.media_type,) if found is Category.VIDEO and syntax is not None else RENDERED_TYPES[found]
 
 
-def _text_offers(dataset: Dataset, name: str) -> tuple[str, ...]:
+def _name(dataset: Dataset) -> str:
+    return sop_class_name(text(dataset, _SOP_CLASS))
+
+
+def _text_offers(dataset: Dataset) -> tuple[str, ...]:
     if is_report(dataset):
         return (HTML, PLAIN, XML)
     kind = document_type(dataset)
     if _DOCUMENT not in dataset:
         raise NotAcceptable(
-            f"this {name} holds no Encapsulated Document (0042,0011): there is nothing to render"
+            f"this {_name(dataset)} holds no Encapsulated Document (0042,0011): there is nothing to render"
         )
     if kind == PDF:
         return (PDF,)

@@ -15,12 +15,19 @@ if TYPE_CHECKING:
 
 Ink = int | tuple[int, int, int]
 """8-bit grey, or RGB."""
+CURVE_STEPS = 16
+"""Straight pieces between two points of a curve."""
 _FAR = 1e7
 """Points further out than this are pulled in: no picture is as large."""
 
 
 def painted(picture: "Array", mask: "Array", ink: Ink) -> "Array":
     """`picture` with `ink` where `mask` says; grey becomes RGB where the ink has a colour."""
+    return painted_at(picture, mask, ink, 0, 0)
+
+
+def painted_at(picture: "Array", mask: "Array", ink: Ink, top: int, left: int) -> "Array":
+    """The same for a mask of a part of the picture, which begins in row `top` and column `left`."""
     import numpy as np
 
     if not isinstance(ink, int) and len(set(ink)) == 1:
@@ -29,8 +36,23 @@ def painted(picture: "Array", mask: "Array", ink: Ink) -> "Array":
         picture = np.repeat(picture[..., None], 3, axis=2)
     elif not picture.flags.writeable:
         picture = picture.copy()
-    picture[mask] = ink
+    rows, columns = mask.shape
+    picture[top : top + rows, left : left + columns][mask] = ink
     return picture
+
+
+def around(points: "Array", shape: tuple[int, int], margin: int) -> tuple[int, int, int, int] | None:
+    """(top, left, bottom, right) of the part of a picture with all `points` that are in it; None for none.
+
+    `margin` is in pixels.
+    """
+    import numpy as np
+
+    first = np.floor(tamed(points).min(axis=0)).astype(int) - margin
+    last = np.ceil(tamed(points).max(axis=0)).astype(int) + margin + 1
+    left, top = (max(int(value), 0) for value in first)
+    right, bottom = min(int(last[0]), shape[1]), min(int(last[1]), shape[0])
+    return (top, left, bottom, right) if top < bottom and left < right else None
 
 
 def line_points(points: "Array", shape: tuple[int, int], thickness: int = 1) -> "Array":
@@ -137,7 +159,7 @@ def curve_points(points: "Array") -> "Array":
     before = points[-2:-1] if closed else points[:1]
     after = points[1:2] if closed else points[-1:]
     p = np.concatenate([before, points, after])
-    t = np.linspace(0, 1, 16, endpoint=False)[None, :, None]
+    t = np.linspace(0, 1, CURVE_STEPS, endpoint=False)[None, :, None]
     a, b, c, d = (p[index : len(p) - 3 + index, None] for index in range(4))
     pieces = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
     return np.concatenate([pieces.reshape(-1, 2), points[-1:]])

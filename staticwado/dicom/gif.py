@@ -22,6 +22,10 @@ _LOOP = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
 _TABLE_START = 13
 _DATA_START = 10
 """Bytes of an image descriptor."""
+_HEADERS = 4096
+"""Bytes, more than enough for what surrounds the pixels of a GIF."""
+_SIZE = slice(13, 17)
+"""Where columns and rows stand in a block: behind the graphic control extension and the place."""
 
 
 def gif(arrays: "Iterable[Array]", durations: Sequence[int] = ()) -> Iterator[bytes]:
@@ -32,28 +36,45 @@ def gif(arrays: "Iterable[Array]", durations: Sequence[int] = ()) -> Iterator[by
 
     Raises Unsupported for no frames, for sizes that differ, and for sides over 65,535 pixels.
     """
-    size: tuple[int, int] | None = None
-    for number, shown in enumerate(arrays):
-        rows, columns = shown.shape[:2]
+    blocks = (
+        gif_block(shown, durations[min(number, len(durations) - 1)] if durations else FRAME_DURATION)
+        for number, shown in enumerate(arrays)
+    )
+    return joined(blocks)
+
+
+def joined(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces of a GIF whose frames are `blocks` that `gif_block` made.
+
+    Raises Unsupported for no frames and for sizes that differ.
+    """
+    size: bytes | None = None
+    for number, block in enumerate(blocks):
+        found = block[_SIZE]
         if size is None:
-            if max(rows, columns) > _LONGEST_SIDE:
-                raise Unsupported(f"an image of {shown.shape} does not fit into a GIF")
-            size = rows, columns
-            yield b"GIF89a" + columns.to_bytes(2, "little") + rows.to_bytes(2, "little") + b"\x70\0\0" + _LOOP
-        if (rows, columns) != size:
-            raise Unsupported(f"frame {number + 1} of a GIF has {(rows, columns)} pixels, the first {size}")
-        wanted = durations[min(number, len(durations) - 1)] if durations else FRAME_DURATION
-        yield _frame(shown, wanted)
+            size = found
+            yield b"GIF89a" + size + b"\x70\0\0" + _LOOP
+        if found != size:
+            raise Unsupported(f"frame {number + 1} of a GIF has another size than the first one")
+        yield block
     if size is None:
         raise Unsupported("image/gif of no frame")
     yield b"\x3b"
 
 
-def _frame(shown: "Array", duration: int) -> bytes:
+def gif_block(shown: "Array", duration: int) -> bytes:
+    """One frame of a GIF, 8-bit grey or RGB, shown for `duration` milliseconds.
+
+    Raises Unsupported for sides over 65,535 pixels.
+    """
     import imagecodecs
 
+    if max(shown.shape[:2]) > _LONGEST_SIDE:
+        raise Unsupported(f"an image of {shown.shape} does not fit into a GIF")
     indexes, table = indexed(shown)
-    whole = bytes(imagecodecs.gif_encode(indexes, colormap=table))
+    # Noise gets larger: 12 bits a pixel at worst, and the room that the codec takes by itself is too small.
+    room = indexes.size * 2 + _HEADERS
+    whole = bytes(imagecodecs.gif_encode(indexes, colormap=table, out=room))
     start = _TABLE_START + _COLOURS * 3 + _DATA_START
     # Viewers take less than 2 hundredths of a second for a mistake and play slowly.
     hundredths = min(max(round(duration / 10), 2), 0xFFFF)

@@ -3,25 +3,28 @@
 One rule: lower layers first; what has no layer in the list lies on top.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from staticwado.dicom.drawing import (
+    CURVE_STEPS,
     Ink,
     area_mask,
+    around,
     curve_points,
     ellipse_points,
     line_points,
     painted,
+    painted_at,
     tamed,
     text_mask,
-    thickened,
 )
 from staticwado.dicom.font import CELL_HEIGHT
 from staticwado.dicom.geometry import Geometry
 from staticwado.dicom.jsonvalues import Dataset, first_integer, numbers, text, values
 from staticwado.dicom.shutter import grey_ink, lab_ink
+from staticwado.errors import Unsupported
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -37,6 +40,8 @@ _ANCHOR, _ANCHOR_SHOWN = "00700014", "00700015"
 _POINTS, _KIND, _FILLED = "00700022", "00700023", "00700024"
 _LARGE = 512
 """Pixels of the shorter side past which letters and lines grow."""
+MOST_OBJECTS, MOST_POINTS = 2000, 200_000
+"""Shapes and texts, and points of shapes and letters of texts, that a presentation state may draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,28 @@ def annotations_of(dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
     for entry in values(dataset, _ANNOTATIONS):
         if isinstance(entry, dict):
             yield text(entry, _LAYER), entry
+
+
+def check_amount(annotations: Iterable[Dataset]) -> None:
+    """Raises Unsupported for more graphics than can be meant for people: each costs time to draw."""
+    objects = points = 0
+    for annotation in annotations:
+        for shape in values(annotation, _SHAPES):
+            objects += 1
+            points += _points_of(shape) if isinstance(shape, dict) else 0
+        for words in values(annotation, _TEXTS):
+            objects += 1
+            points += len(text(words, _UNFORMATTED)) if isinstance(words, dict) else 0
+    if objects > MOST_OBJECTS or points > MOST_POINTS:
+        raise Unsupported(
+            f"Graphic Annotation Sequence (0070,0001) has {objects} objects with {points} points and "
+            f"letters; {MOST_OBJECTS} and {MOST_POINTS} are the limit"
+        )
+
+
+def _points_of(shape: Dataset) -> int:
+    count = len(values(shape, _POINTS)) // 2
+    return count * CURVE_STEPS if text(shape, _KIND) == "INTERPOLATED" else count
 
 
 def drawn(picture: "Array", annotation: Dataset, geometry: Geometry, ink: Ink) -> "Array":
@@ -112,9 +139,9 @@ def _shape_drawn(picture: "Array", shape: Dataset, geometry: Geometry, ink: Ink)
     kind = text(shape, _KIND)
     if not len(points):
         return picture
-    size, thickness = picture.shape[:2], _size(picture)
+    thickness = _size(picture)
     if kind == "POINT":
-        return painted(picture, thickened(line_points(points[:1], size), 2 * thickness + 1), ink)
+        return _line_drawn(picture, points[:1], 2 * thickness + 1, ink)
     if kind == "CIRCLE" and len(points) >= 2:
         points = _circle(numbers(shape, _POINTS), text(shape, _SHAPE_UNITS), geometry)
     elif kind == "ELLIPSE" and len(points) >= 4:
@@ -122,11 +149,24 @@ def _shape_drawn(picture: "Array", shape: Dataset, geometry: Geometry, ink: Ink)
         points = ellipse_points(middle, points[1] - middle, (points[3] - points[2]) / 2)
     elif kind == "INTERPOLATED":
         points = curve_points(points)
-    mask = line_points(points, size, thickness)
     closed = bool(np.allclose(points[0], points[-1]))
-    if text(shape, _FILLED) == "Y" and closed and len(points) > 2:
+    filled = text(shape, _FILLED) == "Y" and closed and len(points) > 2
+    return _line_drawn(picture, points, thickness, ink, filled=filled)
+
+
+def _line_drawn(
+    picture: "Array", points: "Array", thickness: int, ink: Ink, *, filled: bool = False
+) -> "Array":
+    """`picture` with a line; only the part of it around the line is touched."""
+    box = around(points, picture.shape[:2], thickness)
+    if box is None:
+        return picture
+    top, left, bottom, right = box
+    size, points = (bottom - top, right - left), tamed(points) - (left, top)
+    mask = line_points(points, size, thickness)
+    if filled:
         mask |= area_mask(points, size)
-    return painted(picture, mask, ink)
+    return painted_at(picture, mask, ink, top, left)
 
 
 def _circle(found: list[float], units: str, geometry: Geometry) -> "Array":

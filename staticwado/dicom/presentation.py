@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from staticwado.dicom.geometry import Box
-from staticwado.dicom.graphics import Layer, annotations_of, layers_of
+from staticwado.dicom.graphics import Layer, annotations_of, check_amount, layers_of
 from staticwado.dicom.grey import Grey, interest_of, modality_of
 from staticwado.dicom.jsonvalues import Bulkdata, Dataset, first_integer, item, numbers, text, values
 from staticwado.dicom.lookup import LookupTable, lookup_table
@@ -138,7 +138,7 @@ def _for_frame(state: Dataset, tag: str, instance: str, frame_number: int) -> Da
 def presented(state: Presentation, dataset: Dataset, frame_number: int) -> Presented:
     """What `state` says of one frame (1-based) of the image `dataset`.
 
-    Raises BadRequest when it is not about that image or frame.
+    Raises BadRequest when it is not about that image or frame, Unsupported when it has too much to draw.
     """
     instance = text(dataset, _SOP_INSTANCE)
     if not _is_about(state.references, instance, frame_number):
@@ -151,6 +151,7 @@ def presented(state: Presentation, dataset: Dataset, frame_number: int) -> Prese
         for layer, entry in annotations_of(state.dataset)
         if not (references := _references(entry)) or _is_about(references, instance, frame_number)
     )
+    check_amount(entry for _, entry in annotations)
     return Presented(
         state,
         _for_frame(state.dataset, _VOI, instance, frame_number),

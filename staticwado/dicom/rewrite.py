@@ -1,7 +1,8 @@
-"""Part 10 files in Explicit VR Little Endian, made from files in any encoding (PS3.5 7 and annex A).
+"""Part 10 files in Explicit VR Little Endian, made from files in any encoding (PS3.5 7 and annex A), and
+files whose frames are in another transfer syntax.
 
-One rule: every element stays, with its value; only the way in which it is written changes. Group lengths,
-which speak of that way, are left out (PS3.5 7.2).
+One rule: every element stays, with its value; only the way in which it is written changes, and what speaks of
+that way: group lengths are left out (PS3.5 7.2), and the Image Pixel module says what new frames are.
 """
 
 import struct
@@ -14,6 +15,7 @@ from staticwado.dicom.elements import UNDEFINED, Context, Event, Kind, Walk, Win
 from staticwado.dicom.file_meta import element_header, new_file_meta
 from staticwado.dicom.fragments import Fragments, read_fragments
 from staticwado.dicom.frames import word_size
+from staticwado.dicom.newpixels import OFFSET_TABLES, NewPixels, image_elements, pixel_data
 from staticwado.dicom.part10 import PREAMBLE, Part10
 from staticwado.dicom.sources import ByteSource, MemorySource, Span
 from staticwado.dicom.tags import format_tag
@@ -80,6 +82,37 @@ def explicit_little_endian(part10: Part10) -> Iterator[bytes]:
         yield from _gathered(_Rewriting(part10).chunks())
 
 
+def with_frames(part10: Part10, pixels: NewPixels) -> Iterator[bytes]:
+    """The file with other frames, in chunks, in the transfer syntax of these.
+
+    Raises BrokenDicom where the file cannot be read, and what `pixels.frames` raises.
+    """
+    yield bytes(PREAMBLE) + b"DICM" + new_file_meta(part10, pixels.syntax)
+    yield from _gathered(_Rewriting(part10, pixels).chunks())
+
+
+def nests_fragments(part10: Part10) -> bool:
+    """Whether a data set inside a sequence, such as an icon, holds compressed frames: they are in the
+    transfer syntax of the file (PS3.5 A.4), and cannot stay if that changes.
+
+    Raises BrokenDicom where the file cannot be read.
+    """
+    syntax = part10.syntax
+    walk = Walk(
+        Window(part10.source, part10.start),
+        part10.start,
+        part10.source.size,
+        explicit_vr=syntax.explicit_vr,
+        little_endian=syntax.little_endian,
+    )
+    depth = 0
+    for kind, tag, *_ in walk:
+        depth += (kind is Kind.SEQUENCE) - (kind is Kind.END_SEQUENCE)
+        if kind is Kind.ENCAPSULATED or (tag in tags.PIXEL_DATA_TAGS and not depth):
+            return depth > 0
+    return False
+
+
 def _copied(source: ByteSource, span: Span) -> Iterator[bytes]:
     position = span.offset
     while position < span.end:
@@ -119,7 +152,7 @@ def _gathered(chunks: Iterator[bytes]) -> Iterator[bytes]:
 class _Rewriting:
     """The data set of one file, element by element."""
 
-    def __init__(self, part10: Part10) -> None:
+    def __init__(self, part10: Part10, pixels: NewPixels | None = None) -> None:
         syntax = part10.syntax
         self._start = part10.start
         self._source = part10.source
@@ -128,6 +161,9 @@ class _Rewriting:
         self._context = Context()
         self._depth = 0
         self._bits_allocated = 0
+        self._pixels = pixels
+        self._owed = image_elements(pixels) if pixels is not None else {}
+        self._replaced = OFFSET_TABLES | self._owed.keys()
 
     def _walk(self, start: int, end: int, context: Context) -> Walk:
         return Walk(
@@ -146,13 +182,31 @@ class _Rewriting:
             kind, tag, _, _, offset, _ = event
             if kind is Kind.ENCAPSULATED and not self._depth:
                 found = read_fragments(self._source, offset)
-                yield from self._frames(tag, found)
+                if self._pixels is not None:
+                    yield from self._pay(tag)
+                    yield from pixel_data(self._pixels)
+                else:
+                    yield from self._frames(tag, found)
                 yield from self._behind(found.end)
                 return
+            if not self._depth and self._pixels is not None:
+                yield from self._pay(tag)
+                if tag == tags.PIXEL_DATA:
+                    yield from pixel_data(self._pixels)
+                    yield from self._behind(walk.position)
+                    return
+                if tag in self._replaced:
+                    continue
             yield from self._event(event)
             if kind is Kind.LEAF and tag in tags.PIXEL_DATA_TAGS and not self._depth:
                 yield from self._behind(walk.position)
                 return
+
+    def _pay(self, tag: int) -> Iterator[bytes]:
+        """Elements of new frames that belong before the one of `tag`."""
+        for owed in sorted(self._owed):
+            if owed < tag or tag in tags.PIXEL_DATA_TAGS:
+                yield self._owed.pop(owed)
 
     def _behind(self, start: int) -> Iterator[bytes]:
         """The elements behind the Pixel Data, up to garbage: it is no part of the data set (see ingest)."""

@@ -6,10 +6,14 @@ One rule: an entry that cannot be understood is left out, and is never an error 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from staticwado.errors import NotAcceptable
+from staticwado.errors import BadRequest, NotAcceptable
 
 MULTIPART = "multipart/related"
 ANY = "*/*"
+_DICOM_TYPES = frozenset({"application/dicom", "application/dicom+json", "application/dicom+xml"})
+_RENDERED_TYPES = frozenset(
+    {"image/gif", "image/png", "text/html", "text/plain", "text/xml", "text/rtf", "application/pdf"}
+)
 _ALIASES = {
     "image/x-jls": "image/jls",
     "image/x-dicom-rle": "image/dicom-rle",
@@ -43,6 +47,12 @@ class Offer:
     transfer_syntax: str | None = None
     also: tuple[str, ...] = ()
     """Other media types by which the same may be asked for."""
+    unnamed: bool = True
+    """Whether it is had without `transfer-syntax`, which asks for the default of a type (PS3.18 8.7.3)."""
+    also_unnamed: bool = True
+    """The same, where it is asked for by one of the types in `also`."""
+    starred: bool = True
+    """Whether it is had for `transfer-syntax=*`, which asks for what is stored (PS3.18 8.7.3.5.2)."""
 
     def __str__(self) -> str:
         syntax = f"; transfer-syntax={self.transfer_syntax}" if self.transfer_syntax else ""
@@ -133,9 +143,9 @@ def parse_accept(text: str | None) -> tuple[MediaRange, ...]:
     return tuple(ranges)
 
 
-def _covers(pattern: str, offer: Offer) -> int:
+def _covers(pattern: str, offer: Offer, *, also: bool) -> int:
     """How closely `pattern` names the offer's media type: 0 not, 1 `*/*`, 2 `image/*`, 3 itself."""
-    names = (offer.media_type, *offer.also)
+    names = (offer.media_type, *offer.also) if also else (offer.media_type,)
     if pattern in names:
         return 3
     if pattern == ANY:
@@ -146,18 +156,38 @@ def _covers(pattern: str, offer: Offer) -> int:
 
 def _fit(wanted: MediaRange, offer: Offer) -> int:
     """How closely an entry names an offer: 0 not at all; the closest one decides (RFC 9110 12.5.1)."""
-    if wanted.transfer_syntax not in (None, "*", offer.transfer_syntax):
+    named = wanted.transfer_syntax
+    if named is None:
+        possible = offer.unnamed
+    else:
+        possible = offer.starred if named == "*" else named == offer.transfer_syntax
+    if not possible:
         return 0
-    exact = 1 if wanted.transfer_syntax in (None, "*") else 2
+    exact = 1 if named in (None, "*") else 2
+    also = named is not None or offer.also_unnamed
     if not offer.multipart:
-        closeness = _covers(wanted.media_type, offer)
+        closeness = _covers(wanted.media_type, offer, also=also)
         return closeness * 10 + exact if closeness else 0
     if wanted.media_type == ANY:
         return 10 + exact
     if wanted.media_type not in (MULTIPART, "multipart/*"):
         return 0
-    closeness = _covers(wanted.part_type or ANY, offer)
+    closeness = _covers(wanted.part_type or ANY, offer, also=also)
     return closeness * 100 + exact if closeness else 0
+
+
+def check_mixture(ranges: Sequence[MediaRange]) -> None:
+    """Raises BadRequest for types of DICOM among types that only rendered resources have (PS3.18 8.7.5).
+
+    JPEG, JPEG 2000 and video are of both kinds.
+    """
+    names = {one.part_type or one.media_type for one in ranges if one.quality}
+    dicom, rendered = names & _DICOM_TYPES, names & _RENDERED_TYPES
+    if dicom and rendered:
+        raise BadRequest(
+            f"acceptable media types mix those of DICOM ({', '.join(sorted(dicom))}) with rendered ones "
+            f"({', '.join(sorted(rendered))})"
+        )
 
 
 def choose(ranges: Sequence[MediaRange], offers: Sequence[Offer]) -> Offer:
@@ -179,19 +209,22 @@ def choose(ranges: Sequence[MediaRange], offers: Sequence[Offer]) -> Offer:
     return best
 
 
-def choose_syntax(ranges: Sequence[MediaRange], offer: Offer, stored: str, plain: str) -> str | None:
-    """The transfer syntax in which to send an instance as `offer`: `stored` or `plain`; None if none fits.
+def choose_syntax(
+    ranges: Sequence[MediaRange], offer: Offer, stored: str, plain: str, others: Sequence[str] = ()
+) -> str | None:
+    """The transfer syntax in which to send an instance as `offer`; None if none fits.
 
-    `plain` is for entries without `transfer-syntax`, which ask for the default; `*` prefers `stored`
-    (PS3.18 8.7.3.5.2).
+    `plain` is for entries without `transfer-syntax`, which ask for the default; `*` prefers `stored`; the
+    `others` are for whoever names them (PS3.18 8.7.3.5.2).
     """
     best, best_rank = None, (0.0, False)
-    for syntax in (plain, stored):
-        candidate = replace(offer, transfer_syntax=syntax)
+    for syntax in dict.fromkeys((plain, stored, *others)):
+        kept = syntax in (plain, stored)
+        candidate = replace(offer, transfer_syntax=syntax, unnamed=syntax == plain, starred=kept)
         fits = [
             (fit, wanted.quality, wanted.transfer_syntax != "*" or syntax == stored)
             for wanted in ranges
-            if (wanted.transfer_syntax is not None or syntax == plain) and (fit := _fit(wanted, candidate))
+            if (fit := _fit(wanted, candidate))
         ]
         if not fits:
             continue

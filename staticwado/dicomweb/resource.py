@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
 
+from staticwado.dicom.keywords import is_tag_or_keyword
 from staticwado.dicom.uid import is_uid
 from staticwado.errors import BadRequest, NotFound
 
@@ -50,7 +51,8 @@ class Resource:
     frames: tuple[int, ...] = ()
     """Frame numbers from 1, as in the path (PS3.18 10.4.1.1.6)."""
     bulkdata: str | None = None
-    """What follows `bulkdata/` in the URI: the content address and its suffix."""
+    """What follows `bulkdata/` in the URI: the content address and its suffix, or `<instance>/<tag>`; None
+    for all values of a study, series or instance."""
     rendition: str | None = None
 
     def with_rendition(self, rendition: str) -> "Resource":
@@ -59,6 +61,7 @@ class Resource:
 
 _BULKDATA = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}\.[a-z0-9]{1,8}")
 _LEAVES = {
+    "bulkdata": View.BULKDATA,
     "metadata": View.METADATA,
     "thumbnail": View.THUMBNAIL,
     "rendered": View.RENDERED,
@@ -128,16 +131,21 @@ def _in_study(study: str, rest: list[str], path: str) -> Resource:
         case [leaf] if leaf in _LEAVES:
             return Resource(_LEAVES[leaf], study)
         case ["bulkdata", *address]:
-            return Resource(View.BULKDATA, study, bulkdata=_bulkdata("/".join(address)))
+            return Resource(View.BULKDATA, study, bulkdata=_bulkdata(address))
         case ["series", series, *below]:
             return _in_series(study, _uid(series, "the series"), below, path)
     raise NotFound(f"no DICOMweb resource has the path {path[:200]!r}")
 
 
-def _bulkdata(address: str) -> str:
-    if not is_bulkdata_id(address):
-        raise NotFound(f"no bulkdata has the address {address[:100]!r}")
-    return address
+def _bulkdata(address: list[str]) -> str:
+    """A content address, or an instance and a tag or keyword (an extension)."""
+    text = "/".join(address)
+    if is_bulkdata_id(text):
+        return text
+    match address:
+        case [instance, name] if is_tag_or_keyword(name) and is_uid(instance):
+            return text
+    raise NotFound(f"no bulkdata has the address {text[:100]!r}")
 
 
 def _in_series(study: str, series: str, rest: list[str], path: str) -> Resource:
@@ -184,6 +192,6 @@ def format_path(resource: Resource) -> str:
         path += "/frames/" + ",".join(map(str, resource.frames))
     if resource.view in (View.PART10, View.FRAMES):
         return path
-    if resource.view is View.BULKDATA:
+    if resource.view is View.BULKDATA and resource.bulkdata is not None:
         return f"{path}/bulkdata/{resource.bulkdata}"
     return f"{path}/{resource.view.value}".lstrip("/")

@@ -6,12 +6,23 @@ One rule: a stream ends with its last byte or with an exception; nobody may take
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, cast
+from functools import partial
+from typing import IO, Protocol, cast
 
 from staticwado.archive import Archive
+from staticwado.dicom.newpixels import LONGEST, NewPixels
 from staticwado.dicom.part10 import Part10, parse
-from staticwado.dicom.rewrite import explicit_little_endian, is_sendable, peek_inflated, sent_syntax
+from staticwado.dicom.pixels import ImagePixel
+from staticwado.dicom.rewrite import (
+    explicit_little_endian,
+    is_sendable,
+    nests_fragments,
+    peek_inflated,
+    sent_syntax,
+    with_frames,
+)
 from staticwado.dicom.sources import ByteSource
+from staticwado.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import BrokenDicom, NotDicom, NotFound, StoreUnavailable, Unsupported
 from staticwado.ingest.rebuild import CheckedSource, Rebuilt
@@ -57,34 +68,97 @@ def kept_instances(archive: Archive, resource: Resource) -> Iterator[Kept]:
                 yield Kept(study, series, instance, located.stat)
 
 
-class SentFile:
-    """One instance as a web service may send it (PS3.18 8.7.3): as it is, or in Explicit VR Little Endian."""
+class Frames(Protocol):
+    """The frames of an instance, which can be had in other transfer syntaxes than that of its file."""
 
-    def __init__(self, archive: Archive, kept: Kept) -> None:
-        """Raises StoreUnavailable."""
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    def targets(self) -> tuple[str, ...]:
+        """Transfer syntaxes in which they can be had, as far as can be known in advance."""
+        ...
+
+    def first(self, target: str) -> ImagePixel:
+        """What they are in `target`. Raises Unsupported or BrokenDicom if the first cannot be had so."""
+        ...
+
+    def all(self, target: str) -> Iterator[bytes]:
+        """All of them in `target`. Raises StoreUnavailable."""
+        ...
+
+
+class _AsStored:
+    """Frames that can be had in no other transfer syntax."""
+
+    def count(self) -> int:
+        return 0
+
+    def targets(self) -> tuple[str, ...]:
+        return ()
+
+    def first(self, target: str) -> ImagePixel:
+        raise Unsupported(f"frames cannot be had in {target}")
+
+    def all(self, target: str) -> Iterator[bytes]:
+        raise StoreUnavailable(f"frames cannot be had in {target}")
+
+
+class SentFile:
+    """One instance as a web service may send it (PS3.18 8.7.3): as it is, in Explicit VR Little Endian, or
+    with its frames in another transfer syntax.
+    """
+
+    def __init__(self, archive: Archive, kept: Kept, frames: Frames | None = None) -> None:
+        """Without `frames`, what is compressed stays so. Raises StoreUnavailable."""
         self._name = kept.file_name
         self._rebuilt = kept.rebuilt(archive)
         part10 = self._part10 = self._parse(self._rebuilt)
+        self._frames = frames or _AsStored()
+        self._known: tuple[str, ...] | None = None
+        self._images: dict[str, ImagePixel] = {}
         self.stored = part10.syntax.uid if is_sendable(part10) else sent_syntax(part10)
         """The transfer syntax in which it goes out where any will do: that of the file wherever possible."""
-        self.plain = sent_syntax(part10)
-        """The transfer syntax in which it goes out where none is named: Explicit VR Little Endian, or that of
-        the file if its frames are compressed."""
+
+    @property
+    def plain(self) -> str:
+        """The transfer syntax in which it goes out where none is named: Explicit VR Little Endian, but for
+        frames that are lossy, cannot be decoded, or have no room in a native value (PS3.18 8.7.3).
+        """
+        syntax = self._part10.syntax
+        if syntax.encapsulated and not syntax.lossy and EXPLICIT_VR_LITTLE_ENDIAN in self._made:
+            return EXPLICIT_VR_LITTLE_ENDIAN
+        return sent_syntax(self._part10)
 
     @property
     def syntaxes(self) -> tuple[str, ...]:
         """The transfer syntaxes in which it can be had."""
-        return tuple(dict.fromkeys((self.plain, self.stored)))
+        return tuple(dict.fromkeys((self.plain, self.stored, *self._made)))
+
+    def prepare(self, syntax: str) -> bool:
+        """Whether it can be had in `syntax`, as far as the first frame shows; if not, it is no longer in
+        `syntaxes`. Raises StoreUnavailable.
+        """
+        if syntax in (self.stored, sent_syntax(self._part10)) or syntax in self._images:
+            return True
+        if syntax not in self._made:
+            return False
+        try:
+            pixels = self._pixels(syntax, self._frames.first(syntax))
+            if syntax == EXPLICIT_VR_LITTLE_ENDIAN and pixels.native_length > LONGEST:
+                raise Unsupported("the frames are too long for one value")
+            self._images[syntax] = pixels.image
+        except (Unsupported, BrokenDicom):
+            self._known = tuple(uid for uid in self._made if uid != syntax)
+            return False
+        return True
 
     def length(self, syntax: str) -> int | None:
         """Bytes of the file in one of `syntaxes`; None if that is not known before it is made."""
         return self._rebuilt.size if self._is_original(syntax) else None
 
-    def _is_original(self, syntax: str) -> bool:
-        return syntax == self._part10.syntax.uid and is_sendable(self._part10)
-
     def chunks(self, syntax: str) -> Iterator[bytes]:
-        """The file in one of `syntaxes`, in chunks.
+        """The file in one of `syntaxes`, for which `prepare` holds, in chunks.
 
         Raises StoreUnavailable, at the latest behind the last one.
         """
@@ -93,10 +167,36 @@ class SentFile:
             return
         checked = CheckedSource(self._rebuilt)
         try:
-            yield from explicit_little_endian(self._parse(checked))
+            part10 = self._parse(checked)
+            if syntax in self._images:
+                yield from with_frames(part10, self._pixels(syntax, self._images[syntax]))
+            else:
+                yield from explicit_little_endian(part10)
         except BrokenDicom as error:
             raise StoreUnavailable(f"{self._name} cannot be read: {error}") from error
         checked.finish()
+
+    def _is_original(self, syntax: str) -> bool:
+        return syntax == self._part10.syntax.uid and is_sendable(self._part10)
+
+    @property
+    def _made(self) -> tuple[str, ...]:
+        """The transfer syntaxes for which frames have to be made; looked for when that is first asked."""
+        if self._known is None:
+            own = {self._part10.syntax.uid, sent_syntax(self._part10)}
+            self._known = tuple(uid for uid in self._targets() if uid not in own)
+        return self._known
+
+    def _targets(self) -> tuple[str, ...]:
+        part10 = self._part10
+        possible = () if part10.deflated else self._frames.targets()
+        try:
+            return () if possible and nests_fragments(part10) else possible
+        except BrokenDicom as error:
+            raise StoreUnavailable(f"{self._name} cannot be read: {error}") from error
+
+    def _pixels(self, syntax: str, image: ImagePixel) -> NewPixels:
+        return NewPixels(syntax, image, self._frames.count(), partial(self._frames.all, syntax))
 
     def _parse(self, source: ByteSource) -> Part10:
         try:

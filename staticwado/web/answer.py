@@ -72,6 +72,13 @@ class Answer:
         return sum(piece_length(piece) for piece in self.body)
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that a retrieve function gives when making it takes time; `make` blocks."""
+
+    make: Callable[[], Answer]
+
+
 def piece_length(piece: bytes | Span) -> int:
     return len(piece) if isinstance(piece, bytes) else piece.length
 

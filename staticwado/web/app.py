@@ -6,6 +6,7 @@ One rule: errors become answers in one place, `Service.handle`; there is no midd
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
@@ -17,35 +18,48 @@ from staticwado.dicomweb.resource import Resource, View, parse_path
 from staticwado.errors import NotFound, StaticWadoError, StoreUnavailable
 from staticwado.search.engine import Engine
 from staticwado.search.index import IndexReader
-from staticwado.web import bulkdata, part10, qido, wado
-from staticwado.web.answer import Answer, error_answer, json_answer
+from staticwado.web import (
+    capabilities,
+    frames,
+    levels,
+    metadata,
+    part10,
+    qido,
+    rendered,
+    thumbnails,
+    wado_uri,
+)
+from staticwado.web.answer import Answer, Later, error_answer, json_answer
 from staticwado.web.cache import AnswerCache, Kept
 from staticwado.web.metrics import Metrics
 from staticwado.web.options import ServerOptions
-from staticwado.web.request import Wanted, acceptable, origin_of
+from staticwado.web.origins import METHODS, Origins, is_preflight, options_answer
+from staticwado.web.request import Wanted, acceptable, check_charset, listed, origin_of
 from staticwado.web.responses import headers_of, send, status_of
+from staticwado.web.results import Results
 from staticwado.web.viewer import Viewer
+from staticwado.web.workers import Workers
 
 log = logging.getLogger("staticwado.web")
 
-METHODS = "GET, HEAD, OPTIONS"
-EXPOSED = "Content-Type, Content-Length, Content-Location, Content-Range, Accept-Ranges, ETag, Warning, Link"
 _LONGEST_KEY = 4096
-_ROOTS = frozenset({"studies", "series", "instances"})
+_ROOTS = frozenset({"studies", "series", "instances", capabilities.OPENAPI_PATH})
 _SEARCHES = frozenset({View.STUDIES, View.SERIES, View.INSTANCES})
-_BLOCKING = frozenset({View.PART10, View.PIXELDATA, View.RENDERED, *_SEARCHES})
+_BLOCKING = frozenset({View.PART10, View.PIXELDATA, *_SEARCHES})
 _MANY_FRAMES = 4
+_MAKERS = 64
+"""Answers that may be waited for at the same time while worker processes make them."""
 _CLIENT_GONE = 499
 """How a request counts whose client went away, as nginx has it."""
-_RETRIEVE: Mapping[View, Callable[[Archive, Resource, Wanted], Answer]] = {
-    View.METADATA: wado.metadata,
-    View.DEDUPLICATED: wado.metadata,
-    View.FRAMES: wado.frames,
-    View.THUMBNAIL: wado.thumbnail,
+_RETRIEVE: Mapping[View, Callable[[Archive, Resource, Wanted], Answer | Later]] = {
+    View.METADATA: metadata.metadata,
+    View.DEDUPLICATED: metadata.deduplicated,
+    View.FRAMES: frames.frames,
+    View.THUMBNAIL: thumbnails.thumbnail,
     View.PART10: part10.part10,
-    View.BULKDATA: bulkdata.bulkdata,
-    View.PIXELDATA: bulkdata.pixeldata,
-    View.RENDERED: bulkdata.rendered,
+    View.BULKDATA: levels.bulkdata,
+    View.PIXELDATA: levels.pixeldata,
+    View.RENDERED: rendered.rendered,
 }
 
 
@@ -67,30 +81,20 @@ class Service:
         self._engine = Engine(archive, self._index)
         self._viewer = Viewer(options, self._index)
         self._cache = AnswerCache(options.cache_size)
+        self._workers = Workers(options.decoders, options.decode_timeout)
+        self._makers = ThreadPoolExecutor(_MAKERS, "making")
+        folder = str(options.results_folder)
+        self._results = Results(folder, options.result_cache_size, options.workers)
         self._server_prefix = options.server_prefix
         self._client_prefix = options.client_prefix
         self._public = options.public_url.rstrip("/") if options.public_url is not None else None
-        self._any_origin = "*" in options.allowed_origins
-        self._common = self._common_headers()
+        self._origins = Origins(options.allowed_origins)
+        self._common = self._origins.common_headers()
 
-    def _common_headers(self) -> CIMultiDict[str]:
-        """Headers of every answer: cross-origin isolation for the viewer, CORS, and no guessing of types."""
-        headers = CIMultiDict(
-            {
-                "Server": "staticwado",
-                "X-Content-Type-Options": "nosniff",
-                "Cross-Origin-Opener-Policy": "same-origin",
-                "Cross-Origin-Embedder-Policy": "require-corp",
-                "Cross-Origin-Resource-Policy": "cross-origin" if self._any_origin else "same-site",
-                "Referrer-Policy": "same-origin",
-            }
-        )
-        if self._any_origin:
-            headers["Access-Control-Allow-Origin"] = "*"
-            headers["Access-Control-Expose-Headers"] = EXPOSED
-        else:
-            headers["Vary"] = "Origin"
-        return headers
+    def close(self) -> None:
+        """End the worker processes."""
+        self._workers.close()
+        self._makers.shutdown(wait=False, cancel_futures=True)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever happens."""
@@ -135,16 +139,7 @@ class Service:
         return response
 
     def _for_origin(self, request: web.BaseRequest, headers: CIMultiDict[str]) -> CIMultiDict[str]:
-        """`headers` for a page of the request's origin, where not every origin may read."""
-        if self._any_origin:
-            return headers
-        origin = request.headers.get(hdrs.ORIGIN)
-        if origin is None or origin not in self._options.allowed_origins:
-            return headers
-        headers = headers.copy()
-        headers["Access-Control-Allow-Origin"] = origin
-        headers["Access-Control-Expose-Headers"] = EXPOSED
-        return headers
+        return self._origins.headers_for(request.headers.get(hdrs.ORIGIN), headers)
 
     async def _kept(self, request: web.BaseRequest, note: _Note) -> Kept:
         """The answer and its headers: from memory if they still hold."""
@@ -152,8 +147,8 @@ class Service:
         key = None
         if request.method in ("GET", "HEAD"):
             ranged = hdrs.RANGE in headers
-            origin = self._public or origin_of(request.scheme, request.host, self._listening(request))
-            accept, encoding = headers.get(hdrs.ACCEPT), headers.get(hdrs.ACCEPT_ENCODING)
+            origin = self._origin(request)
+            accept, encoding = listed(headers, hdrs.ACCEPT), listed(headers, hdrs.ACCEPT_ENCODING)
             raw = request.raw_path
             if len(raw) + len(accept or "") + len(encoding or "") <= _LONGEST_KEY:
                 key = (raw, accept, encoding, ranged, origin)
@@ -168,7 +163,16 @@ class Service:
             self._cache.put(key, kept)
         return kept
 
-    def _listening(self, request: web.BaseRequest) -> str:
+    def _origin(self, request: web.BaseRequest) -> str:
+        """The origin that the client sees, as far as can be told."""
+        if self._public is not None:
+            return self._public
+        # Not `request.host`: without the header that asks the DNS for this machine's name.
+        host = request.headers.get(hdrs.HOST)
+        return origin_of(request.scheme, host, lambda: self._listening(request))
+
+    @staticmethod
+    def _listening(request: web.BaseRequest) -> str:
         name = request.transport.get_extra_info("sockname") if request.transport is not None else None
         if isinstance(name, tuple):
             return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
@@ -176,12 +180,19 @@ class Service:
 
     async def _answer(self, request: web.BaseRequest, note: _Note) -> Answer:
         path = request.path
+        if request.method in ("GET", "HEAD") and wado_uri.is_wado_uri(
+            self._server_prefix, path, request.rel_url.query
+        ):
+            note.view = View.RENDERED.value
+            return await self._made(wado_uri.wado_uri(self._archive, self._wanted(request)))
         dicomweb = self._below(self._server_prefix, path)
         client = self._below(self._client_prefix, path)
         if dicomweb is not None and self._is_dicomweb(dicomweb, client):
             return await self._dicomweb(request, dicomweb, note)
         if request.method == "OPTIONS":
-            return self._options_answer(request)
+            if path in (self._server_prefix, self._server_prefix + "/") and not is_preflight(request.headers):
+                return capabilities.capabilities("", self._wanted(request))
+            return options_answer(request.headers)
         if request.method not in ("GET", "HEAD"):
             return error_answer(405, f"{request.method} is not possible here", Allow=METHODS)
         if path == "/healthz":
@@ -190,7 +201,7 @@ class Service:
             return Answer("text/plain; version=0.0.4; charset=utf-8", self._metrics.text().encode(), vary="")
         if client is not None:
             ranged = hdrs.RANGE in request.headers
-            gzip = not ranged and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING))
+            gzip = not ranged and accepts_gzip(listed(request.headers, hdrs.ACCEPT_ENCODING))
             return await asyncio.to_thread(self._viewer.answer, client, gzip)
         if path == "/" or path == self._client_prefix:
             place = self._options.public_prefix + self._client_prefix + "/"
@@ -212,40 +223,47 @@ class Service:
             return False
         return dicomweb.split("/")[0] in _ROOTS
 
-    def _options_answer(self, request: web.BaseRequest) -> Answer:
-        """A CORS preflight, or what methods there are."""
-        headers = {"Allow": METHODS}
-        if "Access-Control-Request-Method" in request.headers:
-            headers["Access-Control-Allow-Methods"] = METHODS
-            headers["Access-Control-Max-Age"] = "86400"
-            asked = request.headers.get("Access-Control-Request-Headers")
-            if asked is not None and len(asked) <= _LONGEST_KEY:
-                headers["Access-Control-Allow-Headers"] = asked
-        return Answer("text/plain", b"", 204, vary="Access-Control-Request-Headers", headers=headers)
+    def _wanted(self, request: web.BaseRequest) -> Wanted:
+        """What the client asked for. Raises BadRequest."""
+        parameters, headers = request.rel_url.query, request.headers
+        check_charset(parameters)
+        return Wanted(
+            acceptable(listed(headers, hdrs.ACCEPT), parameters),
+            hdrs.RANGE not in headers and accepts_gzip(listed(headers, hdrs.ACCEPT_ENCODING)),
+            self._origin(request) + self._server_prefix,
+            self._workers,
+            self._results,
+            tuple(parameters.items()),
+        )
 
     async def _dicomweb(self, request: web.BaseRequest, path: str, note: _Note) -> Answer:
+        if "%2f" in request.rel_url.raw_path.lower():
+            raise NotFound("a slash that is written %2F is no part of any name here")
         if request.method == "OPTIONS":
-            return self._options_answer(request)
+            if is_preflight(request.headers):
+                return options_answer(request.headers)
+            return capabilities.capabilities(path, self._wanted(request))
+        if path == capabilities.OPENAPI_PATH and request.method in ("GET", "HEAD"):
+            return capabilities.openapi_document(self._wanted(request))
         resource = parse_path(path)
         note.view = "search" if resource.view in _SEARCHES else resource.view.value
         if request.method not in ("GET", "HEAD"):
             later = "; storing comes with a later release" if request.method == "POST" else ""
             return error_answer(405, f"{request.method} is not possible here{later}", Allow=METHODS)
-        parameters = request.rel_url.query
-        origin = self._public or origin_of(request.scheme, request.host, self._listening(request))
-        ranged = hdrs.RANGE in request.headers
-        wanted = Wanted(
-            acceptable(request.headers.get(hdrs.ACCEPT), parameters),
-            not ranged and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING)),
-            origin + self._server_prefix,
-        )
+        wanted = self._wanted(request)
         if resource.view in _SEARCHES:
-            pairs = list(parameters.items())
+            pairs = list(request.rel_url.query.items())
             return await asyncio.to_thread(qido.search, self._archive, self._engine, resource, pairs, wanted)
         retrieve = _RETRIEVE[resource.view]
         if resource.view in _BLOCKING or len(resource.frames) > _MANY_FRAMES:
-            return await asyncio.to_thread(retrieve, self._archive, resource, wanted)
-        return retrieve(self._archive, resource, wanted)
+            return await self._made(await asyncio.to_thread(retrieve, self._archive, resource, wanted))
+        return await self._made(retrieve(self._archive, resource, wanted))
+
+    async def _made(self, found: Answer | Later) -> Answer:
+        """The answer itself; one that takes time is waited for in threads that nothing else needs."""
+        if not isinstance(found, Later):
+            return found
+        return await asyncio.get_running_loop().run_in_executor(self._makers, found.make)
 
     def _health(self) -> Answer:
         """Whether the archive can be read."""

@@ -11,40 +11,46 @@ from functools import partial
 
 from staticwado.archive import Archive
 from staticwado.dicom.implementation import IMPLEMENTATION_VERSION_NAME
-from staticwado.dicomweb.media import MediaRange, Offer, choose, choose_syntax
+from staticwado.dicom.transfer_syntax import OCTET_STREAM
+from staticwado.dicomweb.media import Offer, choose, choose_syntax
 from staticwado.dicomweb.multipart import content_type, envelope_type, head, tail
 from staticwado.dicomweb.resource import Resource, View, format_path
 from staticwado.errors import NotAcceptable, StoreUnavailable
 from staticwado.ingest.export import Kept, SentFile, kept_instances, zip_stream
-from staticwado.web.answer import Answer, Stream, etag_of, seconds_of
+from staticwado.web import levels
+from staticwado.web.answer import DICOM_JSON, JSON, Answer, Later, Stream, etag_of, seconds_of
+from staticwado.web.making import InstanceFrames
+from staticwado.web.metadata import metadata
 from staticwado.web.request import Wanted
 from staticwado.web.wado import missing
 
-DICOM, ZIP = "application/dicom", "application/zip"
+DICOM, ZIP, DICOM_XML = "application/dicom", "application/zip", "application/dicom+xml"
 _SEVERAL, _ONE, _PACKED = Offer(DICOM, multipart=True), Offer(DICOM), Offer(ZIP)
+_METADATA = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
+_BULKDATA = Offer(OCTET_STREAM, multipart=True)
 _CHUNK = 256 << 10
 """Bytes that are sent at once, at least: each chunk costs a change of threads."""
 _ANY_UID = "any"
 _SHOWN = 10
 
 
-def part10(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
+def part10(archive: Archive, resource: Resource, wanted: Wanted) -> Answer | Later:
     """The instances of a study or a series, or one instance.
 
-    `application/zip` holds the original files. In the other forms `transfer-syntax=*` gives the files as
-    they came, but for implicit VR and big endian, which must not be sent (PS3.18 8.7.3) and go out as
-    Explicit VR Little Endian. Without `transfer-syntax` all that is stored natively goes out as Explicit VR
-    Little Endian, too. What is stored compressed stays so, under its true name: PS3.18 asks to have it
-    decoded where it is lossless, which comes with a later release, and a viewer that gets its SEG compressed
-    is better off than one that gets an error. Who names a transfer syntax gets that or nothing: 206 if it is
-    had for some instances only, 406 if for none.
+    Without `transfer-syntax` all goes out as Explicit VR Little Endian, decoded if need be; what is lossy or
+    cannot be decoded stays as it is, under its true name (PS3.18 8.7.3). `transfer-syntax=*` gives the files
+    as they came, but for implicit VR and big endian, which must not be sent. Who names a transfer syntax
+    gets that or nothing: 206 if it is had for some instances only, 406 if for none.
+
+    `application/zip` holds the original files; `multipart/related; type="application/octet-stream"` is the
+    bulkdata of the instances (PS3.18 10.4.4 note 2), and DICOM JSON or XML their metadata.
 
     Raises NotFound, NotAcceptable or StoreUnavailable.
     """
     found = list(kept_instances(archive, resource))
     if not found:
         raise missing(archive, replace(resource, view=View.METADATA))
-    offers = [_SEVERAL, *([_ONE] if resource.instance else []), _PACKED]
+    offers = [_SEVERAL, *([_ONE] if resource.instance else []), _PACKED, *_METADATA, _BULKDATA]
     ranges = tuple(replace(one, transfer_syntax=None) for one in wanted.ranges)
     refused = ""
     while offers:
@@ -54,30 +60,43 @@ def part10(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
             raise NotAcceptable(refused or str(error)) from None
         if offer is _PACKED:
             return _zip(archive, resource, found)
-        fitting = list(_fitting(archive, found, wanted.ranges, offer))
+        if offer is _BULKDATA:
+            return levels.bulkdata(archive, replace(resource, view=View.BULKDATA), wanted)
+        if offer in _METADATA:
+            return metadata(archive, replace(resource, view=View.METADATA), wanted)
+        fitting = list(_fitting(archive, found, wanted, offer))
         if fitting:
             return (_single if offer is _ONE else _multipart)(archive, found, fitting, offer, wanted)
-        refused = refused or _on_offer(archive, found)
+        refused = refused or _on_offer(archive, found, wanted)
         offers.remove(offer)
     raise NotAcceptable(refused)
 
 
-def _fitting(
-    archive: Archive, found: list[Kept], ranges: tuple[MediaRange, ...], offer: Offer
-) -> Iterable[Kept]:
+def _fitting(archive: Archive, found: list[Kept], wanted: Wanted, offer: Offer) -> Iterable[Kept]:
     """The instances that can be had in a transfer syntax that the client accepts."""
-    anything = choose_syntax(ranges, offer, _ANY_UID, _ANY_UID) is not None
-    if anything and all(one.quality for one in ranges):
+    anything = choose_syntax(wanted.ranges, offer, _ANY_UID, _ANY_UID) is not None
+    if anything and all(one.quality for one in wanted.ranges):
         return found
-    return (kept for kept in found if _syntax(SentFile(archive, kept), ranges, offer) is not None)
+    return (kept for kept in found if _syntax(_file(archive, kept, wanted), wanted, offer) is not None)
 
 
-def _syntax(file: SentFile, ranges: tuple[MediaRange, ...], offer: Offer) -> str | None:
-    return choose_syntax(ranges, offer, file.stored, file.plain)
+def _file(archive: Archive, kept: Kept, wanted: Wanted) -> SentFile:
+    instance = Resource(View.PART10, kept.study, kept.series, kept.instance)
+    return SentFile(archive, kept, InstanceFrames(archive, instance, wanted))
 
 
-def _on_offer(archive: Archive, found: list[Kept]) -> str:
-    syntaxes = sorted({syntax for kept in found for syntax in SentFile(archive, kept).syntaxes})
+def _syntax(file: SentFile, wanted: Wanted, offer: Offer) -> str | None:
+    """The transfer syntax in which to send a file; its first frame is made, to know that it can be."""
+    named = {one.transfer_syntax for one in wanted.ranges} - {None, "*", file.stored}
+    while True:
+        others = file.syntaxes if named else ()
+        syntax = choose_syntax(wanted.ranges, offer, file.stored, file.plain, others)
+        if syntax is None or file.prepare(syntax):
+            return syntax
+
+
+def _on_offer(archive: Archive, found: list[Kept], wanted: Wanted) -> str:
+    syntaxes = sorted({syntax for kept in found for syntax in _file(archive, kept, wanted).syntaxes})
     listed = ", ".join(str(replace(_SEVERAL, transfer_syntax=syntax)) for syntax in syntaxes[:_SHOWN])
     more = f" and {len(syntaxes) - _SHOWN} more" if len(syntaxes) > _SHOWN else ""
     return f"nothing on offer fits Accept; on offer: {listed}{more}, {ZIP}"
@@ -111,8 +130,8 @@ def _zip(archive: Archive, resource: Resource, found: list[Kept]) -> Answer:
 def _single(archive: Archive, _: list[Kept], fitting: list[Kept], offer: Offer, wanted: Wanted) -> Answer:
     """One instance as a body of its own."""
     [kept] = fitting
-    file = SentFile(archive, kept)
-    syntax = _syntax(file, wanted.ranges, offer)
+    file = _file(archive, kept, wanted)
+    syntax = _syntax(file, wanted, offer)
     if syntax is None:
         raise StoreUnavailable("the instance was replaced while it was being answered; ask again")
     resource = Resource(View.PART10, kept.study, kept.series, kept.instance)
@@ -154,8 +173,8 @@ def _parts(
 ) -> Iterator[bytes]:
     separator = b""
     for kept in fitting:
-        file = SentFile(archive, kept)
-        syntax = _syntax(file, wanted.ranges, offer)
+        file = _file(archive, kept, wanted)
+        syntax = _syntax(file, wanted, offer)
         if syntax is None:
             raise StoreUnavailable(f"{kept.file_name} was replaced while it was being answered")
         place = format_path(Resource(View.PART10, kept.study, kept.series, kept.instance))

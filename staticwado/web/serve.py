@@ -6,12 +6,12 @@ One rule: a busy port, a bad certificate or a missing archive is said before any
 import asyncio
 import contextlib
 import errno
-import logging
 import os
 import signal
 import socket
 import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -19,19 +19,20 @@ from aiohttp import web
 from staticwado.archive import Archive
 from staticwado.errors import ConfigurationError
 from staticwado.web.app import Service
+from staticwado.web.connection import Server, limit_stalls
 from staticwado.web.metrics import Metrics
 from staticwado.web.options import ServerOptions
 
 DRAIN = 20.0
 """Seconds that answers under way get to finish when the server is told to stop."""
 _BACKLOG = 1024
+_THREADS = 64
 
 
-def make_server(archive: Archive, options: ServerOptions, metrics: Metrics | None = None) -> web.Server:
+def make_server(archive: Archive, options: ServerOptions, metrics: Metrics | None = None) -> Server:
     """The server of one process; must be called in a running event loop."""
     service = Service(archive, options, metrics or Metrics())
-    access_log = logging.getLogger("staticwado.access") if options.access_log else None
-    return web.Server(service.handle, access_log=access_log)
+    return Server(service.handle, options, service.close)
 
 
 def listen(options: ServerOptions) -> list[socket.socket]:
@@ -75,6 +76,7 @@ def _bound(
                 f"{place} is in use by another program; choose another --port"
             ) from error
         raise ConfigurationError(f"{place} cannot be listened on: {error.strerror}") from error
+    limit_stalls(made, options.stall_timeout)
     made.setblocking(False)
     return made
 
@@ -139,6 +141,8 @@ async def _serve(server: Listening, row: int, ready: Callable[[], None]) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stopped.set)
+    # Streams may wait for worker processes in these threads; searches and files must not wait behind them.
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, "blocking"))
     handler = make_server(server.archive, server.options, server.metrics)
     runner = web.ServerRunner(handler, shutdown_timeout=DRAIN)
     await runner.setup()

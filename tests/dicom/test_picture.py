@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from staticwado.dicom.gif import gif, indexed
 from staticwado.dicom.picture import PICTURE_TYPES, encode_picture
@@ -60,6 +61,18 @@ def test_pictures_may_be_as_small_as_a_pixel(shown: Array) -> None:
 def gif_frames(data: bytes) -> Array:
     result: Array = imagecodecs.gif_decode(data)
     return result if result.ndim == 4 else result[None]
+
+
+@pytest.mark.parametrize("media_type", PICTURE_TYPES)
+@pytest.mark.parametrize("samples", [(), (3,)], ids=["grey", "rgb"])
+def test_noise_that_gets_larger_is_written_whole(media_type: str, samples: tuple[int, ...]) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (300, 400, *samples), np.uint8)
+    data = encode_picture([noise], media_type, 100)
+    with Image.open(io.BytesIO(data)) as image:
+        found = np.asarray(image.convert("RGB" if samples else "L"))
+    assert found.shape == noise.shape
+    if media_type in ("image/png", "image/jp2") or (not samples and media_type == "image/gif"):
+        assert (found == noise).all()
 
 
 def test_grey_and_few_colours_are_exact_in_a_gif() -> None:

@@ -4,8 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staticwado.dicomweb.media import MediaRange, Offer, accepts_gzip, choose, choose_syntax, parse_accept
-from staticwado.errors import NotAcceptable
+from staticwado.dicomweb.media import (
+    MediaRange,
+    Offer,
+    accepts_gzip,
+    check_mixture,
+    choose,
+    choose_syntax,
+    parse_accept,
+)
+from staticwado.errors import BadRequest, NotAcceptable
 
 JSON, PLAIN = Offer("application/dicom+json"), Offer("application/json")
 JLS = "1.2.840.10008.1.2.4.80"
@@ -181,3 +189,70 @@ def test_what_is_kept_in_one_syntax_alone_is_sent_in_it() -> None:
     for accept in (M, f"{M}; transfer-syntax=*", f"{M}; transfer-syntax={JLS}"):
         assert choose_syntax(parse_accept(accept), INSTANCES, JLS, JLS) == JLS
     assert choose_syntax(parse_accept(f"{M}; transfer-syntax={EXPLICIT}"), INSTANCES, JLS, JLS) is None
+
+
+PLAIN_FRAMES = Offer("application/octet-stream", True, EXPLICIT, starred=False)
+KEPT_FRAMES = Offer("image/jls", True, JLS, ("application/octet-stream",), also_unnamed=False)
+NAMED_FRAMES = Offer("image/jphc", True, "1.2.840.10008.1.2.4.202", unnamed=False, starred=False)
+OCTETS = 'multipart/related; type="application/octet-stream"'
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("*/*", PLAIN_FRAMES),
+        ("multipart/related", PLAIN_FRAMES),
+        (OCTETS, PLAIN_FRAMES),
+        (f"{OCTETS}; transfer-syntax=*", KEPT_FRAMES),
+        (f"{OCTETS}; transfer-syntax={JLS}", KEPT_FRAMES),
+        (f"{OCTETS}; transfer-syntax={EXPLICIT}", PLAIN_FRAMES),
+        ("multipart/related; type=image/jls", KEPT_FRAMES),
+        ("multipart/related; type=image/jphc", None),
+        ("multipart/related; type=image/jphc; transfer-syntax=*", None),
+        ("multipart/related; type=image/jphc; transfer-syntax=1.2.840.10008.1.2.4.202", NAMED_FRAMES),
+        (f"{OCTETS};q=0, */*", KEPT_FRAMES),
+    ],
+)
+def test_what_is_stored_what_is_the_default_and_what_has_to_be_named(
+    accept: str, chosen: Offer | None
+) -> None:
+    offers = (PLAIN_FRAMES, KEPT_FRAMES, NAMED_FRAMES)
+    if chosen is None:
+        with pytest.raises(NotAcceptable, match="on offer: multipart/related"):
+            choose(parse_accept(accept), offers)
+    else:
+        assert choose(parse_accept(accept), offers) == chosen
+
+
+@pytest.mark.parametrize(
+    ("accept", "mixed"),
+    [
+        ("application/dicom, image/png", True),
+        ('multipart/related; type="application/dicom", text/html', True),
+        ("application/dicom+json, image/gif;q=0", False),
+        ("application/dicom+json, image/jpeg", False),
+        ("text/html, application/xhtml+xml, */*;q=0.8", False),
+        ("application/json, text/plain, */*", False),
+        (
+            "application/dicom+json, multipart/related; type=application/octet-stream; transfer-syntax=*",
+            False,
+        ),
+        ("*/*", False),
+    ],
+)
+def test_types_of_dicom_and_rendered_ones_do_not_mix(accept: str, mixed: bool) -> None:
+    if mixed:
+        with pytest.raises(BadRequest, match="mix those of DICOM"):
+            check_mixture(parse_accept(accept))
+    else:
+        check_mixture(parse_accept(accept))
+
+
+def test_other_transfer_syntaxes_are_for_whoever_names_them() -> None:
+    others = (JLS, EXPLICIT)
+    assert (
+        choose_syntax(parse_accept(f"{M}; transfer-syntax={JLS}"), INSTANCES, EXPLICIT, EXPLICIT, others)
+        == JLS
+    )
+    for accept in (M, f"{M}; transfer-syntax=*", "*/*"):
+        assert choose_syntax(parse_accept(accept), INSTANCES, EXPLICIT, EXPLICIT, others) == EXPLICIT

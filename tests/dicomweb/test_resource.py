@@ -106,7 +106,6 @@ def test_malformed_uids_and_frame_lists_are_bad_requests(path: str) -> None:
         f"studies/{S}/nonsense",
         f"studies/{S}/index",
         f"studies/{S}/skeleton",
-        f"studies/{S}/bulkdata",
         f"studies/{S}/bulkdata/../../x",
         f"studies/{S}/bulkdata/{ADDRESS}/x",
         f"studies/{S}/series/{R}/bulkdata/{ADDRESS}",

@@ -1,12 +1,16 @@
 """The service as a whole: methods, origins, prefixes, health and counters."""
 
+import socket
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from staticwado.dicomweb.resource import Resource, View
 from tests.web.conftest import Client, StartServer
-from tests.web.tree import NATIVE, SERIES, STUDY, Tree, make_tree
+from tests.web.tree import NATIVE, SERIES, STUDY, Tree, make_tree, study_entry
 
 IMAGE = f"studies/{STUDY}/series/{SERIES}/instances/{NATIVE}"
 
@@ -43,8 +47,9 @@ def test_a_preflight_allows_what_was_asked(server: Client, path: str) -> None:
     assert "GET" in reply.headers["access-control-allow-methods"]
 
 
-def test_options_without_an_origin_say_what_there_is(server: Client) -> None:
-    reply = server.ask("/dicomweb/studies", "OPTIONS")
+@pytest.mark.parametrize("path", ["/", "/viewer/app.js"])
+def test_options_outside_the_service_say_what_methods_there_are(server: Client, path: str) -> None:
+    reply = server.ask(path, "OPTIONS")
     assert (reply.status, reply.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
     assert "access-control-allow-methods" not in reply.headers
 
@@ -117,6 +122,16 @@ def test_a_host_that_is_none_stands_in_no_url(server: Client, host: str) -> None
         assert reply.json[0]["00081190"]["Value"][0].startswith(f"http://127.0.0.1:{server.port}/")
 
 
+def test_without_a_host_urls_name_the_socket(server: Client) -> None:
+    """HTTP/1.0: what the machine calls itself says nothing of the port, and may have to ask the DNS."""
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=20)) as made:
+        made.sendall(b"GET /dicomweb/studies?limit=1 HTTP/1.0\r\n\r\n")
+        received = b""
+        while data := made.recv(65536):
+            received += data
+    assert f'"http://127.0.0.1:{server.port}/dicomweb/studies/{STUDY}"'.encode() in received
+
+
 def test_health_tells_whether_the_archive_can_be_read(tmp_path: Path, start_server: StartServer) -> None:
     tree = make_tree(tmp_path)
     server = start_server(tree.root)
@@ -143,9 +158,64 @@ def test_an_accept_parameter_wins_over_the_header(server: Client) -> None:
     assert server.get("studies?accept=application/dicom+json").status == 200
 
 
+def test_several_lines_of_a_list_are_one_list(server: Client) -> None:
+    """RFC 9110 5.3."""
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        connection.putrequest("GET", f"/dicomweb/{IMAGE}/metadata", skip_accept_encoding=True)
+        for line in ("image/png", "application/json"):
+            connection.putheader("Accept", line)
+        connection.endheaders()
+        response = connection.getresponse()
+        assert (response.status, response.headers["Content-Type"]) == (200, "application/json")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "PatientID=M%C3%BC%2B%26%3D%23%25",
+        "Patient%49D=M%c3%bc%2b%26%3d%23%25",
+        "0010002%30=%4D%C3%BC%2B%26%3D%23%25&limit=1%30",
+    ],
+)
+def test_names_and_values_are_percent_decoded_as_utf_8(
+    tmp_path: Path, start_server: StartServer, query: str
+) -> None:
+    tree = make_tree(tmp_path)
+    names = ("M\u00fc+&=#%", "M\u00fc &=#%", "M\u00c3\u00bc+&=#%")
+    tree.json(
+        Resource(View.STUDIES), [study_entry(f"1.2.{number}", name) for number, name in enumerate(names)]
+    )
+    found = start_server(tree.root).get(f"studies?{query}").json
+    assert [entry["0020000D"]["Value"] for entry in found] == [["1.2.0"]]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "iso-8859-1, utf-8;q=0.5", "*", ""])
+def test_utf_8_is_always_there(server: Client, charset: str) -> None:
+    reply = server.get(f"studies?charset={quote(charset)}")
+    assert reply.status == 200
+    assert reply.body.decode("utf-8")
+
+
+@pytest.mark.parametrize("charset", ["klingon", "utf-8,klingon", "base64", "%00"])
+@pytest.mark.parametrize("path", ["studies", f"{IMAGE}/metadata", f"{IMAGE}/frames/1"])
+def test_a_character_set_that_is_none_is_a_bad_request(server: Client, path: str, charset: str) -> None:
+    reply = server.get(f"{path}?charset={charset}")
+    assert reply.status == 400
+    assert "charset" in reply.error
+
+
 def test_nothing_is_written_by_reading(tmp_path: Path, start_server: StartServer) -> None:
     tree = make_tree(tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tree.root.rglob("*")}
+
+    def written() -> dict[Path, int]:
+        """All but results, which are kept there for the next time and are no part of the archive."""
+        return {
+            path: path.stat().st_mtime_ns
+            for path in tree.root.rglob("*")
+            if ".staticwado" not in path.relative_to(tree.root).parts
+        }
+
+    before = written()
     server = start_server(tree.root)
     for path in (
         "studies",
@@ -155,7 +225,7 @@ def test_nothing_is_written_by_reading(tmp_path: Path, start_server: StartServer
         "studies/9",
     ):
         server.get(path)
-    assert {path: path.stat().st_mtime_ns for path in tree.root.rglob("*")} == before
+    assert written() == before
 
 
 def test_a_study_without_a_modality_does_not_break_the_viewers_list(

@@ -19,6 +19,7 @@ from tests.web.tree import (
     MOVIE,
     NATIVE,
     NATIVE_FRAMES,
+    OTHER_STUDY,
     PDF,
     SERIES,
     STUDY,
@@ -121,9 +122,7 @@ def test_several_encapsulated_frames_do_not_fit_one_part(server: Client) -> None
     [
         (f"{DOCUMENTS}/{DOCUMENT}/pixeldata", 404, "frame 1"),
         (f"{DOCUMENTS}/9.9/pixeldata", 404, "no instance 9.9"),
-        (f"studies/{STUDY}/pixeldata", 501, "one instance"),
-        (f"studies/{STUDY}/rendered", 501, "later release"),
-        (f"{DOCUMENTS}/9.9/rendered", 404, "no instance 9.9"),
+        (f"studies/{OTHER_STUDY}/pixeldata", 404, "no pixeldata"),
     ],
 )
 def test_an_error_says_what_is_missing(server: Client, path: str, status: int, word: str) -> None:

@@ -21,6 +21,10 @@ HERE = Path()
         ({"port": 65536}, "port"),
         ({"port": -1}, "port"),
         ({"workers": 0}, "workers"),
+        ({"decoders": 0}, "decoders"),
+        ({"decode_timeout": 0.0}, "decode-timeout"),
+        ({"decode_timeout": float("nan")}, "decode-timeout"),
+        ({"result_cache_size": -1}, "result-cache-size"),
         ({"cache_size": -1}, "cache-size"),
         ({"tls_cert": HERE}, "tls-key"),
         ({"public_url": "hospital.example"}, "public-url"),
@@ -41,3 +45,8 @@ def test_a_prefix_has_no_slash_at_its_end(path: str, prefix: str) -> None:
 def test_a_public_url_has_the_path_that_a_proxy_takes_away() -> None:
     assert ServerOptions(dir=HERE, public_url="https://h.example/a/b/").public_prefix == "/a/b"
     assert ServerOptions(dir=HERE, public_url="https://h.example").public_prefix == ""
+
+
+def test_results_are_kept_beside_the_archive_unless_another_folder_is_named() -> None:
+    assert ServerOptions(dir=Path("a")).results_folder == Path("a/.staticwado/cache")
+    assert ServerOptions(dir=Path("a"), state=Path("/s")).results_folder == Path("/s/cache")

@@ -1,0 +1,166 @@
+"""Metadata (PS3.18 10.4.1.1.2): DICOM JSON as it is stored, and the Native DICOM Model made from it.
+
+One rule: what is kept is the JSON; XML is made an instance at a time, in the order that the JSON has.
+"""
+
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+
+from staticwado.archive import Archive, Located, decompress
+from staticwado.dicom.jsondataset import parse_json
+from staticwado.dicom.xmlmodel import to_xml
+from staticwado.dicomweb.media import Offer, choose
+from staticwado.dicomweb.multipart import envelope_type, head, tail
+from staticwado.dicomweb.resource import Resource
+from staticwado.dicomweb.routes import DICOM_XML
+from staticwado.errors import BadRequest, BrokenDicom, StoreUnavailable, Unsupported
+from staticwado.web.answer import DICOM_JSON, JSON, Answer, Body, Stream, etag_of, seconds_of
+from staticwado.web.request import Wanted
+from staticwado.web.responses import SMALL, open_span, read_span
+from staticwado.web.wado import loaded, missing, span_of
+
+_CHUNK = 256 << 10
+_XML_FORM = "xml1"
+"""In the entity tag of XML; another number when `to_xml` writes something else."""
+_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([\[\]{}])', re.DOTALL)
+"""The next bracket outside strings; no match while a string is unfinished."""
+_GATHERED = 64 << 10
+
+
+def metadata(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
+    """Metadata at any level. Raises NotFound, NotAcceptable, StoreUnavailable, Unsupported."""
+    offers = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
+    offer = choose(wanted.ranges, offers)
+    located = _located(archive, resource)
+    if offer.multipart:
+        return _as_xml(located)
+    return _stored(located, offer.media_type, wanted.gzip, "metadata")
+
+
+def deduplicated(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
+    """The compact form of a study's metadata (docs/layout.md). Raises NotFound, NotAcceptable."""
+    offer = choose(wanted.ranges, (Offer(JSON), Offer(DICOM_JSON)))
+    return _stored(_located(archive, resource), offer.media_type, wanted.gzip, "deduplicated")
+
+
+def _located(archive: Archive, resource: Resource) -> Located:
+    located = archive.locate(resource)
+    if located is None:
+        raise missing(archive, resource)
+    return located
+
+
+def _stored(located: Located, media_type: str, gzip: bool, view: str) -> Answer:
+    """A stored gzip file, inflated for who takes none."""
+    body: Body
+    if gzip:
+        body, form = loaded(span_of(located)), "gzip"
+    elif located.stat.size <= SMALL:
+        body, form = decompress(read_span(span_of(located)), located.stored.key), ""
+    else:
+        body, form = Stream(lambda: inflate(located)), ""
+    return Answer(
+        media_type,
+        body,
+        etag=etag_of(located.stat, form),
+        modified=seconds_of(located.stat),
+        encoding="gzip" if gzip else None,
+        view=view,
+        depends=(located.path, located.stat),
+    )
+
+
+def inflate(located: Located) -> Iterator[bytes]:
+    """The decompressed bytes of a stored gzip file, in chunks. Raises StoreUnavailable."""
+    machine = zlib.decompressobj(31)
+    try:
+        with open_span(span_of(located)) as file:
+            while chunk := file.read(_CHUNK):
+                while chunk:
+                    yield machine.decompress(chunk, _CHUNK)
+                    chunk = machine.unconsumed_tail
+        yield machine.flush()
+    except (OSError, zlib.error) as error:
+        raise StoreUnavailable(f"{located.stored.key} could not be read: {error}") from error
+    if not machine.eof:
+        raise StoreUnavailable(f"{located.stored.key} is cut short")
+
+
+def split_objects(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The objects of a JSON array of objects, as text; `chunks` may be cut anywhere.
+
+    Holds one object and one chunk. Raises StoreUnavailable if the text ends inside the array.
+    """
+    text, depth, start, position, begun = b"", 0, 0, 0, False
+    for chunk in chunks:
+        # What cannot be the start of anything is dropped; an object that has begun is kept whole.
+        keep = start if depth > 1 else position
+        text, position, start = text[keep:] + chunk, position - keep, start - keep
+        while found := _BRACKET.match(text, position):
+            position = found.end()
+            if found[1] in b"[{":
+                depth, begun = depth + 1, True
+                if depth == 2:
+                    start = position - 1
+            else:
+                depth -= 1
+                if depth == 1:
+                    yield text[start:position]
+    if depth or not begun:
+        raise StoreUnavailable("a stored list of data sets is cut short")
+
+
+# -- XML -----------------------------------------------------------------------------------------------------
+
+
+def _as_xml(located: Located) -> Answer:
+    """One part an instance (PS3.18 8.7.3.2, 10.4.4); relative URIs are the JSON's, with the same base.
+
+    For that reason no part has a Content-Location.
+    """
+    etag = etag_of(located.stat, _XML_FORM)
+    # Not to be foreseen by who writes texts into a data set, and the same whenever the tag is.
+    boundary = f"staticwado-{hashlib.blake2b(etag.encode(), digest_size=24).hexdigest()}"
+    return Answer(
+        envelope_type(DICOM_XML, boundary),
+        Stream(lambda: _gather(_parts(located, boundary))),
+        etag=etag,
+        modified=seconds_of(located.stat),
+        vary="Accept",
+        view="metadata",
+    )
+
+
+def _parts(located: Located, boundary: str) -> Iterator[bytes]:
+    separator = b""
+    for number, text in enumerate(split_objects(inflate(located)), 1):
+        try:
+            dataset = parse_json(text)
+        except BadRequest as error:
+            raise StoreUnavailable(f"{located.stored.key}, instance {number}: {error}") from error
+        try:
+            document = to_xml(dataset)
+        except BrokenDicom as error:
+            raise Unsupported(f"instance {number} cannot be written as XML: {error}") from error
+        yield separator + head(DICOM_XML, boundary=boundary) + document
+        separator = b"\r\n"
+    if not separator:
+        raise StoreUnavailable(f"{located.stored.key} holds no instance")
+    yield tail(boundary)
+
+
+def _gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """`pieces` joined to chunks worth sending."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _GATHERED:
+            yield b"".join(waiting)
+            waiting.clear()
+            size = 0
+    if waiting:
+        yield b"".join(waiting)
