@@ -94,7 +94,7 @@ _QUERY = (
     Parameter("limit", "the most results", "^[0-9]+$"),
     Parameter("offset", "results to leave out", "^[0-9]+$"),
     Parameter("includefield", "attributes to return, or all", repeats=True),
-    Parameter("fuzzymatching", "match names as they sound", options=_SWITCH),
+    Parameter("fuzzymatching", "match names with typos and in any order", options=_SWITCH),
     Parameter("emptyvaluematching", 'match absent values with ""', options=_SWITCH),
     Parameter("multiplevaluematching", "match all of several values", options=_SWITCH),
 )

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from staticwado.archive import Archive
-from staticwado.dicomweb.resource import Resource
-from staticwado.errors import NotFound, StoreUnavailable
+from staticwado.dicomweb.resource import Resource, View
+from staticwado.errors import NotFound, StoreUnavailable, TooMuch
 from staticwado.store.local import Stat
 
 Entry = dict[str, Any]
 """One index entry: a DICOM JSON object. Entries are shared: readers copy before they change."""
 _BYTES_PER_STORED_BYTE = 60
 """What a compressed byte of an index file costs once it is parsed; 15 times gzip, 4 times Python objects."""
+
+LARGEST_METADATA = 8 << 20
+"""Compressed bytes of the metadata of one series that a search may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,16 @@ class IndexReader:
         self._lock = threading.Lock()
 
     def entries(self, resource: Resource) -> list[Entry]:
-        """The entries of an index file; none if there is no such file. Raises StoreUnavailable."""
+        """The entries of an index file; none if there is no such file.
+
+        Raises StoreUnavailable, and TooMuch for metadata that are too big to be read in a search.
+        """
         located = self._archive.locate(resource)
         if located is None:
             return []
         key = located.stored.key
+        if resource.view is View.METADATA and located.stat.size > LARGEST_METADATA:
+            raise TooMuch(f"{key} is too big to be searched: {located.stat.size} bytes")
         with self._lock:
             known = self._files.get(key)
             if known is not None and known.stat == located.stat:

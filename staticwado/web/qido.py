@@ -1,32 +1,93 @@
 """Search (PS3.18 10.6): queries to answers.
 
-One rule: RetrieveURL alone is made absolute; everything else is as the engine found it.
+One rule: URLs alone are made absolute, and what is not asked for is left out; the rest is as it was found.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urljoin
 
 import orjson
 
 from staticwado.archive import Archive, compress
-from staticwado.dicomweb.attributes import MODALITIES_IN_STUDY
+from staticwado.dicom.xmlmodel import to_xml
+from staticwado.dicomweb.attributes import MODALITIES_IN_STUDY, RETRIEVE_URL
+from staticwado.dicomweb.fields import Level
 from staticwado.dicomweb.media import Offer, choose
-from staticwado.dicomweb.query import STUDY_INSTANCE_UID, Level, Query, parse_query
+from staticwado.dicomweb.multipart import envelope_type, head, tail
+from staticwado.dicomweb.query import STUDY_INSTANCE_UID, Query, parse_query
 from staticwado.dicomweb.resource import Resource, View, format_path
-from staticwado.search.engine import RETRIEVE_URL, Engine, Found
+from staticwado.dicomweb.routes import DICOM_XML
+from staticwado.errors import BrokenDicom, Unsupported
+from staticwado.search.engine import Engine, Found, Page
 from staticwado.search.index import Entry
 from staticwado.store.local import Stat
-from staticwado.web.answer import DICOM_JSON, JSON, Answer
+from staticwado.web.answer import DICOM_JSON, JSON, Answer, Stream
 from staticwado.web.request import Wanted
 
 _WORTH_COMPRESSING = 1024
+_XML_FORM = "xml1"
+"""In the entity tag of XML; another number when `to_xml` writes something else."""
+_OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
+
+
+def search(
+    archive: Archive,
+    engine: Engine,
+    resource: Resource,
+    parameters: Iterable[tuple[str, str]],
+    wanted: Wanted,
+) -> Answer:
+    """A page of matches; 200 with an empty list where there are none (CP-2473).
+
+    Raises BadRequest, NotAcceptable, StoreUnavailable, TooMuch, Unsupported.
+    """
+    offer = choose(wanted.ranges, _OFFERS)
+    given = list(parameters)
+    query = parse_query(resource, given)
+    depends = _depends(archive, query)
+    page = engine.search(query)
+    entries = _answered(page, query, wanted.root, _is_ohif(query, given))
+    headers = _headers(query, page, wanted.root)
+    body = orjson.dumps(entries, option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.blake2b(body, digest_size=24).hexdigest()
+    if offer.multipart:
+        return _as_xml(entries, digest, headers, depends)
+    gzip = wanted.gzip and len(body) >= _WORTH_COMPRESSING
+    return Answer(
+        offer.media_type,
+        compress(body) if gzip else body,
+        etag=f'"{digest}-gzip"' if gzip else f'"{digest}"',
+        encoding="gzip" if gzip else None,
+        headers=headers,
+        view="search",
+        depends=depends,
+    )
+
+
+def _headers(query: Query, page: Page, root: str) -> dict[str, str]:
+    """The warnings (8.3.4.4.1): what was ignored, and how much is left."""
+    texts = list(query.warnings)
+    if page.remaining:
+        texts.append(f"There are {page.remaining} additional results that can be requested")
+    return {"Warning": ", ".join(f"299 {root}: {text}" for text in texts)} if texts else {}
+
+
+def _depends(archive: Archive, query: Query) -> tuple[str, Stat] | None:
+    """The file that the answer stands on, looked at before it is read: a later change is always seen."""
+    source = _source(query)
+    located = archive.locate(source) if source is not None else None
+    return None if located is None else (located.path, located.stat)
 
 
 def _source(query: Query) -> Resource | None:
     """The one index file that answers `query`, if it is one."""
+    if query.is_deep or query.needs(Level.STUDY) or query.needs(Level.SERIES):
+        return None
     match query.level:
         case Level.STUDY:
-            wanted = (query.uids or {}).get(STUDY_INSTANCE_UID)
+            wanted = query.uids(STUDY_INSTANCE_UID)
             if wanted is not None and len(wanted) == 1:
                 return Resource(View.INDEX, next(iter(wanted)))
             return Resource(View.STUDIES)
@@ -35,15 +96,6 @@ def _source(query: Query) -> Resource | None:
         case Level.INSTANCE if query.series is not None:
             return Resource(View.INSTANCES, query.study, query.series)
     return None
-
-
-def _answered(found: Found, root: str, for_ohif: bool) -> Entry:
-    """The entry with the absolute URL at which the match can be retrieved."""
-    path = format_path(Resource(View.PART10, found.study, found.series, found.instance))
-    entry = {**found.entry, RETRIEVE_URL: {"vr": "UR", "Value": [f"{root}/{path}"]}}
-    if not for_ohif and entry.get(MODALITIES_IN_STUDY, {}).get("Value") == []:
-        entry[MODALITIES_IN_STUDY] = {"vr": "CS"}
-    return entry
 
 
 def _is_ohif(query: Query, parameters: Iterable[tuple[str, str]]) -> bool:
@@ -56,44 +108,67 @@ def _is_ohif(query: Query, parameters: Iterable[tuple[str, str]]) -> bool:
     )
 
 
-def search(
-    archive: Archive,
-    engine: Engine,
-    resource: Resource,
-    parameters: Iterable[tuple[str, str]],
-    wanted: Wanted,
-) -> Answer:
-    """A page of matches; 200 with an empty list where there are none (CP-2473).
+def _answered(page: Page, query: Query, root: str, for_ohif: bool) -> list[Entry]:
+    """What is selected of each match, with the absolute URL at which it can be retrieved."""
+    selection = query.selection()
+    entries = []
+    for found in page.found:
+        entry = selection.of(found.entry)
+        entry[RETRIEVE_URL] = {"vr": "UR", "Value": [_retrieve_url(found, root)]}
+        modalities = entry.get(MODALITIES_IN_STUDY)
+        if modalities is not None and not modalities.get("Value"):
+            entry[MODALITIES_IN_STUDY] = {"vr": "CS", "Value": []} if for_ohif else {"vr": "CS"}
+        if query.is_deep:
+            base = Resource(View.METADATA, found.study, found.series)
+            entry = _absolute(entry, f"{root}/{format_path(base)}")
+        entries.append(entry)
+    return entries
 
-    Raises BadRequest, NotAcceptable, StoreUnavailable.
-    """
-    offer = choose(wanted.ranges, (Offer(DICOM_JSON), Offer(JSON)))
-    given = list(parameters)
-    query = parse_query(resource, given)
-    for_ohif = _is_ohif(query, given)
-    depends = _depends(archive, query)
-    page = engine.search(query)
-    entries = [_answered(found, wanted.root, for_ohif) for found in page.found]
-    body = orjson.dumps(entries, option=orjson.OPT_SORT_KEYS)
-    digest = hashlib.blake2b(body, digest_size=16).hexdigest()
-    gzip = wanted.gzip and len(body) >= _WORTH_COMPRESSING
-    headers = {}
-    if page.remaining:
-        text = f"There are {page.remaining} additional results that can be requested"
-        headers["Warning"] = f"299 {wanted.root}: {text}"
+
+def _retrieve_url(found: Found, root: str) -> str:
+    return f"{root}/{format_path(Resource(View.PART10, found.study, found.series, found.instance))}"
+
+
+def _absolute(value: Any, base: str) -> Any:
+    """A copy of DICOM JSON whose BulkDataURI, relative to the metadata at `base`, are absolute."""
+    if isinstance(value, list):
+        return [_absolute(one, base) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: urljoin(base, member)
+        if name == "BulkDataURI" and isinstance(member, str)
+        else _absolute(member, base)
+        for name, member in value.items()
+    }
+
+
+# -- XML -----------------------------------------------------------------------------------------------------
+
+
+def _as_xml(
+    entries: list[Entry], digest: str, headers: dict[str, str], depends: tuple[str, Stat] | None
+) -> Answer:
+    """One part a match; no match is a body without a byte, as a multipart cannot be without a part."""
+    # Not to be foreseen by who writes texts into a data set, and the same whenever the tag is.
+    boundary = f"staticwado-{digest}"
     return Answer(
-        offer.media_type,
-        compress(body) if gzip else body,
-        etag=f'"{digest}-gzip"' if gzip else f'"{digest}"',
-        encoding="gzip" if gzip else None,
+        envelope_type(DICOM_XML, boundary),
+        Stream(lambda: _parts(entries, boundary)) if entries else b"",
+        etag=f'"{digest}-{_XML_FORM}"',
         headers=headers,
         view="search",
         depends=depends,
     )
 
 
-def _depends(archive: Archive, query: Query) -> tuple[str, Stat] | None:
-    """The file that the answer stands on, looked at before it is read: a later change is always seen."""
-    source = _source(query)
-    located = archive.locate(source) if source is not None else None
-    return None if located is None else (located.path, located.stat)
+def _parts(entries: list[Entry], boundary: str) -> Iterator[bytes]:
+    separator = b""
+    for entry in entries:
+        try:
+            document = to_xml(entry)
+        except BrokenDicom as error:
+            raise Unsupported(f"a match cannot be written as XML: {error}") from error
+        yield separator + head(DICOM_XML, boundary=boundary) + document
+        separator = b"\r\n"
+    yield tail(boundary)

@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from staticwado.archive import Archive
-from staticwado.dicomweb.query import Level, Query
+from staticwado.dicomweb.fields import Level
+from staticwado.dicomweb.query import Query
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import StoreUnavailable
 from staticwado.search import engine as engine_module
-from staticwado.search.engine import Engine, matches_wildcard
+from staticwado.search.engine import Engine
 from staticwado.search.index import IndexReader
+from staticwado.search.wildcards import matches_wildcard
 from tests.web.tree import STUDIES, STUDY, make_tree
 
 
