@@ -25,6 +25,7 @@ from staticwado.errors import (
     NotFound,
     StaticWadoError,
     StoreUnavailable,
+    TooMuch,
     Unsupported,
 )
 
@@ -60,6 +61,7 @@ EXIT_CODES: Mapping[type[StaticWadoError], ExitCode] = {
     InvalidUid: ExitCode.USAGE,
     BadRequest: ExitCode.USAGE,
     NotAcceptable: ExitCode.USAGE,
+    TooMuch: ExitCode.USAGE,
     ConfigurationError: ExitCode.USAGE,
     NotFound: ExitCode.NOTHING_FOUND,
 }

@@ -60,7 +60,7 @@ def viewer_config(options: ServerOptions, *, rendered_documents: bool = True) ->
         "singlepart": "bulkdata,video,pdf" if rendered_documents else "bulkdata,video",
         "bulkDataURI": {"enabled": True, "relativeResolution": "studies"},
         "omitQuotationForMultipartRequest": True,
-        # Whole instances are not served yet; segmentations are then read frame by frame.
+        # Segmentations are read frame by frame, which needs no second copy of them in the browser.
         "loadMultiframeAsPart10": False,
         "queryLimit": _QUERY_LIMIT,
     }

@@ -641,6 +641,7 @@ def test_a_deeply_nested_instance_is_indexed(tmp_path: Path, root: Path, convert
 
 
 def test_the_pool_ends_its_processes(folder: Path, convert: Convert) -> None:
+    before = multiprocessing.active_children()  # other tests may have workers that outlive them
     convert(folder, jobs=2)
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= set(before)
     assert pool._context().get_start_method() in ("fork", "spawn")
