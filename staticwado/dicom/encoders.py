@@ -37,6 +37,14 @@ class Codec(Enum):
     JPEG_LS = "jls"
 
 
+CODECS = {
+    JPEG_LS_LOSSLESS: Codec.JPEG_LS,
+    HTJ2K_LOSSLESS: Codec.HTJ2K,
+    HTJ2K_LOSSLESS_RPCL: Codec.HTJ2K,
+}
+"""The codec that writes each transfer syntax of `Encoded`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """One frame as a codestream, and the transfer syntax that it fulfils."""

@@ -69,15 +69,8 @@ def _elements(part10: Part10) -> Iterator[tuple[int, str, bytes]]:
 def _identity(part10: Part10) -> dict[int, tuple[str, bytes]]:
     """The media storage UIDs, from the data set."""
     found = {}
-    syntax = part10.syntax
     named = {tags.SOP_CLASS_UID: _SOP_CLASS, tags.SOP_INSTANCE_UID: _SOP_INSTANCE}
-    walk = Walk(
-        Window(part10.source, part10.start),
-        part10.start,
-        part10.source.size,
-        explicit_vr=syntax.explicit_vr,
-        little_endian=syntax.little_endian,
-    )
+    walk = part10.walk()
     with suppress(BrokenDicom):  # the first bytes may be all that there is of a deflated data set
         for kind, tag, _, _, offset, length in walk:
             if tag > tags.SOP_INSTANCE_UID or kind is not Kind.LEAF:

@@ -61,6 +61,16 @@ class Part10:
     def deflated(self) -> bool:
         return self.source is not self.file
 
+    def walk(self) -> Walk:
+        """The elements of the data set."""
+        return Walk(
+            Window(self.source, self.start),
+            self.start,
+            self.source.size,
+            explicit_vr=self.syntax.explicit_vr,
+            little_endian=self.syntax.little_endian,
+        )
+
 
 def looks_like_dicom(head: bytes, size: int) -> bool:
     """Whether the first bytes (132 or more, if there are as many) of a file are those of a DICOM file."""

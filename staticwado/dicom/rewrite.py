@@ -15,9 +15,10 @@ from staticwado.dicom.elements import UNDEFINED, Context, Event, Kind, Walk, Win
 from staticwado.dicom.file_meta import element_header, new_file_meta
 from staticwado.dicom.fragments import Fragments, read_fragments
 from staticwado.dicom.frames import word_size
+from staticwado.dicom.inflate import inflate_stream
 from staticwado.dicom.newpixels import OFFSET_TABLES, NewPixels, image_elements, pixel_data
 from staticwado.dicom.part10 import PREAMBLE, Part10
-from staticwado.dicom.sources import ByteSource, MemorySource, Span
+from staticwado.dicom.sources import ByteSource, MemorySource, Span, gathered
 from staticwado.dicom.tags import format_tag
 from staticwado.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from staticwado.dicom.values import swap_words
@@ -75,11 +76,11 @@ def explicit_little_endian(part10: Part10) -> Iterator[bytes]:
     """
     yield bytes(PREAMBLE) + b"DICM" + new_file_meta(part10, sent_syntax(part10))
     if part10.deflated:
-        yield from _inflated(part10.file, part10.data_start)
+        yield from inflate_stream(part10.file, part10.data_start)
     elif part10.syntax.explicit_vr and part10.syntax.little_endian:
         yield from _copied(part10.source, Span(part10.start, part10.source.size - part10.start))
     else:
-        yield from _gathered(_Rewriting(part10).chunks())
+        yield from gathered(_Rewriting(part10).chunks(), _SMALL)
 
 
 def with_frames(part10: Part10, pixels: NewPixels) -> Iterator[bytes]:
@@ -88,7 +89,7 @@ def with_frames(part10: Part10, pixels: NewPixels) -> Iterator[bytes]:
     Raises BrokenDicom where the file cannot be read, and what `pixels.frames` raises.
     """
     yield bytes(PREAMBLE) + b"DICM" + new_file_meta(part10, pixels.syntax)
-    yield from _gathered(_Rewriting(part10, pixels).chunks())
+    yield from gathered(_Rewriting(part10, pixels).chunks(), _SMALL)
 
 
 def nests_fragments(part10: Part10) -> bool:
@@ -97,16 +98,8 @@ def nests_fragments(part10: Part10) -> bool:
 
     Raises BrokenDicom where the file cannot be read.
     """
-    syntax = part10.syntax
-    walk = Walk(
-        Window(part10.source, part10.start),
-        part10.start,
-        part10.source.size,
-        explicit_vr=syntax.explicit_vr,
-        little_endian=syntax.little_endian,
-    )
     depth = 0
-    for kind, tag, *_ in walk:
+    for kind, tag, *_ in part10.walk():
         depth += (kind is Kind.SEQUENCE) - (kind is Kind.END_SEQUENCE)
         if kind is Kind.ENCAPSULATED or (tag in tags.PIXEL_DATA_TAGS and not depth):
             return depth > 0
@@ -121,32 +114,6 @@ def _copied(source: ByteSource, span: Span) -> Iterator[bytes]:
             raise BrokenDicom(f"the file ends at offset {position}, inside a value")
         yield data
         position += len(data)
-
-
-def _inflated(source: ByteSource, offset: int) -> Iterator[bytes]:
-    machine = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        for data in _copied(source, Span(offset, source.size - offset)):
-            while data and not machine.eof:
-                yield machine.decompress(data, _CHUNK)
-                data = machine.unconsumed_tail
-        while not machine.eof and (piece := machine.decompress(b"", _CHUNK)):
-            yield piece
-    except zlib.error as error:
-        raise BrokenDicom(f"the deflate stream of the data set is damaged: {error}") from error
-    if not machine.eof:
-        raise BrokenDicom("the deflate stream of the data set is cut short")
-
-
-def _gathered(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in fewer chunks: most elements are a few bytes long."""
-    waiting = bytearray()
-    for chunk in chunks:
-        waiting += chunk
-        if len(waiting) >= _SMALL:
-            yield bytes(waiting)
-            waiting.clear()
-    yield bytes(waiting)
 
 
 class _Rewriting:

@@ -1,5 +1,6 @@
 """Where the bytes of a Part 10 file come from: anything that can be read at an offset."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,3 +51,15 @@ class MemorySource:
         part = self.data[offset : offset + len(view)]
         view[: len(part)] = part
         return len(part)
+
+
+def gathered(chunks: Iterator[bytes], least: int) -> Iterator[bytes]:
+    """The same bytes in chunks of at least `least` bytes, but for the last: each chunk costs who takes it."""
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        if len(waiting) >= least:
+            yield bytes(waiting)
+            waiting.clear()
+    if waiting:
+        yield bytes(waiting)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from staticwado.dicom.codecs import Decoded, decode_frame
-from staticwado.dicom.encoders import Codec, encode_frame, served_image
+from staticwado.dicom.encoders import CODECS, encode_frame, served_image
 from staticwado.dicom.pixels import ImagePixel, SampleKind
 from staticwado.dicom.transfer_syntax import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -93,7 +93,7 @@ def transcode(data: bytes, syntax_uid: str, image: ImagePixel, target: str) -> M
     source = replace(decoded.image, planar_configuration=0)
     array = np.ascontiguousarray(decoded.array)
     try:
-        if target in _KEPT_CODECS:
+        if target in CODECS:
             return _kept(array, source, target)
         return _ENCODERS[target](array, source)
     except StaticWadoError:
@@ -133,16 +133,9 @@ def _native(decoded: Decoded, image: ImagePixel) -> Made:
     return Made(array.tobytes(), described)
 
 
-_KEPT_CODECS = {
-    JPEG_LS_LOSSLESS: Codec.JPEG_LS,
-    HTJ2K_LOSSLESS: Codec.HTJ2K,
-    HTJ2K_LOSSLESS_RPCL: Codec.HTJ2K,
-}
-
-
 def _kept(array: "Array", image: ImagePixel, target: str) -> Made:
     """By the encoders that ingest uses, which check what they make."""
-    codec = _KEPT_CODECS[target]
+    codec = CODECS[target]
     encoded = encode_frame(array.tobytes(), image, codec)
     # What fulfils 1.2.840.10008.1.2.4.202 fulfils 1.2.840.10008.1.2.4.201, too.
     if encoded.syntax_uid != target and target == HTJ2K_LOSSLESS_RPCL:

@@ -36,14 +36,14 @@ def tail(boundary: str) -> bytes:
     return f"\r\n--{boundary}--\r\n".encode()
 
 
-def join(parts: Iterable[tuple[bytes, Iterable[bytes]]]) -> Iterator[bytes]:
-    """A whole body from (head, chunks of the body) pairs; nothing is held."""
+def join(parts: Iterable[tuple[bytes, Iterable[bytes]]], boundary: str = BOUNDARY) -> Iterator[bytes]:
+    """A whole body from (head, chunks of the body) pairs, whose heads have this boundary; nothing is held."""
     separator = b""
     for start, chunks in parts:
         yield separator + start
         yield from chunks
         separator = b"\r\n"
-    yield TAIL
+    yield tail(boundary)
 
 
 def split_one(data: bytes) -> tuple[str, int, int]:

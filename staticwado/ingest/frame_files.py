@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from staticwado import layout
 from staticwado.dicom.encoders import Encoded, encode_frame
 from staticwado.dicom.frames import FrameTable, NativeFrames, read_frame, stream_frame
+from staticwado.dicom.inflate import inflate
 from staticwado.dicom.sources import Span
 from staticwado.dicom.transfer_syntax import TRANSFER_SYNTAXES
 from staticwado.dicomweb import multipart
 from staticwado.errors import BrokenDicom, Unsupported
 from staticwado.ingest.convert import Converted, KeepValue, KeptValue
 from staticwado.ingest.copying import BoundaryGuard, Buffer, FilePass, Piece, pieces_of
-from staticwado.ingest.inflate import inflate
 from staticwado.ingest.recompress import Choice, Transcode, choose, describe, stays
 from staticwado.ingest.skeleton import Skeleton, Transcoded
 from staticwado.store.local import Staging
@@ -128,7 +128,7 @@ class FrameFiles:
             self._staging.discard(f"{folder}/frames")
             self._staging.make_folder(f"{folder}/frames")
             raise
-        describe(converted.dataset, transcoded, choice.codec)
+        describe(converted.dataset, transcoded)
         return _Kept(len(frames), run.digest.hexdigest(), transcoded)
 
     def _served(self, converted: Converted, frames: FrameTable, index: int) -> Iterator[bytes | memoryview]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from staticwado.dicom import tags
-from staticwado.dicom.encoders import Codec, check_encodable, served_image
+from staticwado.dicom.encoders import CODECS, Codec, check_encodable, served_image
 from staticwado.dicom.jsonmodel import EncodedDataset
 from staticwado.dicom.pixels import ImagePixel, image_pixel
 from staticwado.dicom.transfer_syntax import OCTET_STREAM
@@ -84,15 +84,15 @@ def stays(reason: Unsupported | str) -> str:
     return f"frames were not transcoded: {reason}"
 
 
-def describe(dataset: EncodedDataset, transcoded: Transcoded, codec: Codec) -> None:
+def describe(dataset: EncodedDataset, transcoded: Transcoded) -> None:
     """Make the metadata of an instance say what its transcoded frames are."""
-    for tag, body in changed_members(transcoded, codec):
+    for tag, body in changed_members(transcoded):
         dataset.add(tag, body)
 
 
-def changed_members(transcoded: Transcoded, codec: Codec) -> Iterator[tuple[int, str]]:
+def changed_members(transcoded: Transcoded) -> Iterator[tuple[int, str]]:
     """Tag and DICOM JSON of each element that transcoding changes."""
-    source, served = transcoded.image, served_image(transcoded.image, codec)
+    source, served = transcoded.image, served_image(transcoded.image, CODECS[transcoded.syntax])
     yield tags.AVAILABLE_TRANSFER_SYNTAX_UID, f'{{"vr":"UI","Value":["{transcoded.syntax}"]}}'
     if served.photometric_interpretation != source.photometric_interpretation:
         yield (

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from staticwado.dicom.encoders import CODECS
 from staticwado.dicom.pixels import ImagePixel
 from staticwado.dicom.sources import Span
 from staticwado.errors import StoreUnavailable
@@ -118,6 +119,8 @@ def transcoded_of(form: dict[str, Any]) -> Transcoded | None:
         texts = [found["syntax"], values["photometric_interpretation"]]
         if [type(one) for one in (*texts, *values.values())] != [str] * 2 + _MEMBER_TYPES:
             raise TypeError(f"{found!r:.200}")
+        if found["syntax"] not in CODECS:
+            raise TypeError(f"no frames are transcoded to {found['syntax']:.70}")
         return Transcoded(found["syntax"], ImagePixel(**values))
     except (KeyError, TypeError) as error:
         raise StoreUnavailable(f"a skeleton does not say how its frames were transcoded: {error}") from error

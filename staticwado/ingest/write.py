@@ -14,6 +14,7 @@ from itertools import count
 from staticwado import layout
 from staticwado.archive import Archive, compress
 from staticwado.dicom.frames import FrameTable
+from staticwado.dicom.inflate import inflate_stream
 from staticwado.dicom.jsonmodel import Bulk, join_array
 from staticwado.dicom.render import thumbnail
 from staticwado.dicom.sources import ByteSource
@@ -24,7 +25,6 @@ from staticwado.errors import Conflict, StaticWadoError, Unsupported
 from staticwado.ingest.convert import Converted, Converter
 from staticwado.ingest.copying import Buffer, hash_source, read_spans
 from staticwado.ingest.frame_files import FrameFiles
-from staticwado.ingest.inflate import inflate_stream as inflate_stream
 from staticwado.ingest.recompress import Transcode
 from staticwado.ingest.skeleton import parse_skeleton
 from staticwado.ingest.source import FileBytes

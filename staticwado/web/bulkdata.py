@@ -1,24 +1,20 @@
-"""Bulkdata, Pixel Data, and what can be rendered without rendering: documents and video (PS3.18 10.4.1.1)."""
+"""One value that is kept outside the metadata, or in them in base64 (PS3.18 10.4.1.1.5)."""
 
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
-from typing import Any
 
 from staticwado.archive import Archive
 from staticwado.dicom.transfer_syntax import OCTET_STREAM
 from staticwado.dicomweb.media import Offer, choose
 from staticwado.dicomweb.multipart import envelope_type, head, tail
-from staticwado.dicomweb.resource import Resource, View, format_path
+from staticwado.dicomweb.resource import Resource, format_path
 from staticwado.errors import StoreUnavailable
 from staticwado.web.answer import MARKUP, SANDBOX, Answer, Body, etag_of, seconds_of
 from staticwado.web.request import Wanted
 from staticwado.web.wado import loaded, missing, span_of
 
 _SANDBOXED = {"Content-Security-Policy": SANDBOX}
-_DOCUMENT, _DOCUMENT_TYPE = "00420011", "00420012"
-_ROWS, _COLUMNS, _SAMPLES, _ALLOCATED = "00280010", "00280011", "00280002", "00280100"
 
 
 def stored_value(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
@@ -64,14 +60,3 @@ def inline_value(text: str, name: str, wanted: Wanted) -> Answer:
     except (binascii.Error, ValueError, TypeError) as error:
         raise StoreUnavailable(f"{name} is damaged: {error}") from error
     return Answer(OCTET_STREAM, data, vary="Accept", view="bulkdata")
-
-
-def _dataset(archive: Archive, resource: Resource) -> Mapping[str, Any]:
-    """The metadata of an instance. Raises NotFound or StoreUnavailable."""
-    instance = Resource(View.METADATA, resource.study, resource.series, resource.instance)
-    if archive.locate(instance) is None:
-        raise missing(archive, instance)
-    datasets = archive.read_json(instance)
-    if not isinstance(datasets, list) or not datasets or not isinstance(datasets[0], dict):
-        raise StoreUnavailable(f"the metadata of instance {resource.instance} are damaged")
-    return datasets[0]

@@ -6,7 +6,7 @@ One rule: what a part is called is what its bytes are.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -19,7 +19,7 @@ from staticwado.dicom.transfer_syntax import (
     TRANSFER_SYNTAXES,
 )
 from staticwado.dicomweb.media import Offer, choose
-from staticwado.dicomweb.multipart import TAIL, content_type, envelope_type, head
+from staticwado.dicomweb.multipart import TAIL, content_type, envelope_type, head, join
 from staticwado.dicomweb.resource import Resource
 from staticwado.errors import BrokenDicom, NotAcceptable, NotFound, StoreUnavailable, Unsupported
 from staticwado.web.answer import Answer, Later, Pieces, Span, Stream, etag_of, seconds_of
@@ -166,7 +166,7 @@ def _made(maker: FrameMaker, found: list[FrameLocation], offer: Offer, first: Sp
     label = content_type(offer.media_type, target)
     alone = f"{offer.media_type}; transfer-syntax={target}"
     if len(found) > 1:
-        body = Stream(lambda: _parts(maker, found, target, head(label)))
+        body = Stream(lambda: join(_parts(maker, found, target, head(label))))
     elif not offer.multipart:
         body = loaded(first) if isinstance(first, Span) else first
     elif isinstance(first, Span) and first.length > SMALL:
@@ -189,17 +189,16 @@ def _made(maker: FrameMaker, found: list[FrameLocation], offer: Offer, first: Sp
     )
 
 
-def _parts(maker: FrameMaker, found: list[FrameLocation], target: str, start: bytes) -> Iterator[bytes]:
-    """A multipart, one frame at a time. Raises StoreUnavailable for a frame that cannot be made."""
-    separator = b""
+def _parts(
+    maker: FrameMaker, found: list[FrameLocation], target: str, start: bytes
+) -> Iterator[tuple[bytes, Iterable[bytes]]]:
+    """The parts of a multipart, one frame at a time. Raises StoreUnavailable for one that cannot be made."""
     for frame in found:
         try:
             data = maker.data(frame, target)
         except (Unsupported, BrokenDicom) as error:
             raise StoreUnavailable(f"{frame.located.stored.key} cannot be made {target}: {error}") from error
-        yield separator + start + data
-        separator = b"\r\n"
-    yield TAIL
+        yield start + data, ()
 
 
 def _stored(found: list[FrameLocation], offer: Offer) -> Answer:

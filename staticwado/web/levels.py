@@ -14,16 +14,16 @@ from staticwado.archive import Archive
 from staticwado.dicom.keywords import tag_named
 from staticwado.dicom.transfer_syntax import OCTET_STREAM
 from staticwado.dicomweb.media import Offer, choose
-from staticwado.dicomweb.multipart import envelope_type, head, tail
+from staticwado.dicomweb.multipart import envelope_type
 from staticwado.dicomweb.resource import Resource, View, format_path, is_bulkdata_id
 from staticwado.errors import NotAcceptable, NotFound, StoreUnavailable
 from staticwado.ingest.export import Kept, kept_instances
 from staticwado.ingest.kept import read_file
 from staticwado.web.answer import DICOM_JSON, JSON, Answer, Later, Stream, etag_of
 from staticwado.web.bulkdata import inline_value, stored_value
-from staticwado.web.pixeldata import Part, check_acceptable, instance_pixeldata, pixel_data
+from staticwado.web.pixeldata import Part, check_acceptable, instance_pixeldata, joined, pixel_data
 from staticwado.web.request import Wanted
-from staticwado.web.wado import all_frames, missing, part_type
+from staticwado.web.wado import all_frames, dataset_of, missing, part_type
 
 _PIXELDATA = "pixeldata"
 _PIXELS = frozenset({"7FE00010", "7FE00008", "7FE00009"})
@@ -112,7 +112,7 @@ def _multipart(
     warning = f'299 staticwado "{view} of {len(left_out)} instances is not to be had in that form"'
     return Answer(
         envelope_type(media_type, boundary),
-        Stream(lambda: _joined(chain((first,), stream), boundary)),
+        Stream(lambda: joined(chain((first,), stream), boundary)),
         status=206 if left_out else 200,
         vary="Accept",
         headers={"Warning": warning} if left_out else {},
@@ -120,29 +120,11 @@ def _multipart(
     )
 
 
-def _joined(parts: Iterator[Part], boundary: str) -> Iterator[bytes]:
-    separator = b""
-    for part in parts:
-        yield separator + head(part.content_type, part.location, boundary)
-        yield from part.chunks
-        separator = b"\r\n"
-    yield tail(boundary)
-
-
 # -- one instance --------------------------------------------------------------------------------------------
 
 
 def _resource(kept: Kept, view: View) -> Resource:
     return Resource(view, kept.study, kept.series, kept.instance)
-
-
-def _dataset(archive: Archive, resource: Resource) -> Mapping[str, Any]:
-    """The metadata of an instance. Raises NotFound or StoreUnavailable."""
-    instance = Resource(View.METADATA, resource.study, resource.series, resource.instance)
-    datasets = archive.read_json(instance)
-    if not isinstance(datasets, list) or not datasets or not isinstance(datasets[0], dict):
-        raise StoreUnavailable(f"the metadata of instance {resource.instance} are damaged")
-    return datasets[0]
 
 
 def _items(dataset: Mapping[str, Any], path: str = "") -> Iterator[Item]:
@@ -165,7 +147,7 @@ def _address(element: Mapping[str, Any]) -> str | None:
 def _all_parts(archive: Archive, kept: Kept, wanted: Wanted) -> Iterator[Part]:
     """Every bulk value of an instance once, in the order of the tags."""
     seen: set[str] = set()
-    for path, element in _items(_dataset(archive, _resource(kept, View.METADATA))):
+    for path, element in _items(dataset_of(archive, _resource(kept, View.METADATA))):
         address = _address(element)
         if address is None:
             if path in _PIXELS:
@@ -196,7 +178,7 @@ def _listing(archive: Archive, found: list[Kept], wanted: Wanted) -> Iterator[by
     """A JSON array with an object for each bulk value."""
     separator = b"["
     for kept in found:
-        for path, element in _items(_dataset(archive, _resource(kept, View.METADATA))):
+        for path, element in _items(dataset_of(archive, _resource(kept, View.METADATA))):
             entry = _entry(archive, kept, path, element, wanted)
             yield separator + orjson.dumps(entry)
             separator = b","
@@ -239,7 +221,7 @@ def _by_tag(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
         raise NotFound(f"the archive holds no instance {instance} in study {study}")
     tag = tag_named(name)
     place = Resource(View.PIXELDATA, study, series, instance)
-    element = _dataset(archive, place).get(tag or "")
+    element = dataset_of(archive, place).get(tag or "")
     if element is None:
         raise NotFound(f"instance {instance} has no {name}")
     if "BulkDataURI" in element:

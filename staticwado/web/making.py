@@ -21,7 +21,7 @@ from staticwado.errors import BrokenDicom, StoreUnavailable, Unsupported
 from staticwado.web.answer import Span, etag_of
 from staticwado.web.request import Wanted
 from staticwado.web.responses import read_span
-from staticwado.web.wado import all_frames, missing, part_type, payload
+from staticwado.web.wado import all_frames, dataset_of, missing, part_type, payload
 
 _LARGE = 16 << 10
 """Bytes of compressed metadata that are not read for every frame."""
@@ -54,10 +54,7 @@ class FrameMaker:
             # The metadata of a multi-frame image can be many megabytes.
             with suppress(StoreUnavailable):  # it may have been dropped to make room
                 return _parsed(read_span(kept))
-        datasets = self.archive.read_json(metadata)
-        if not isinstance(datasets, list) or not datasets or not isinstance(datasets[0], dict):
-            raise StoreUnavailable(f"the metadata of instance {resource.instance} are damaged")
-        image = image_pixel(datasets[0])
+        image = image_pixel(dataset_of(self.archive, resource))
         if located.stat.size > _LARGE:
             self.wanted.results.put(key, orjson.dumps(asdict(image)))
         return image

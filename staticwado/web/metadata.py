@@ -6,13 +6,15 @@ One rule: what is kept is the JSON; XML is made an instance at a time, in the or
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from staticwado.archive import Archive, Located, decompress
 from staticwado.dicom.jsondataset import parse_json
+from staticwado.dicom.sources import gathered
 from staticwado.dicom.xmlmodel import to_xml
 from staticwado.dicomweb.media import Offer, choose
-from staticwado.dicomweb.multipart import envelope_type, head, tail
+from staticwado.dicomweb.multipart import envelope_type, head, join
 from staticwado.dicomweb.resource import Resource
 from staticwado.dicomweb.routes import DICOM_XML
 from staticwado.errors import BadRequest, BrokenDicom, StoreUnavailable, Unsupported
@@ -22,17 +24,18 @@ from staticwado.web.responses import SMALL, open_span, read_span
 from staticwado.web.wado import loaded, missing, span_of
 
 _CHUNK = 256 << 10
-_XML_FORM = "xml1"
+XML_FORM = "xml1"
 """In the entity tag of XML; another number when `to_xml` writes something else."""
 _BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([\[\]{}])', re.DOTALL)
 """The next bracket outside strings; no match while a string is unfinished."""
 _GATHERED = 64 << 10
+OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
+"""How data sets without their bulk values can be had, the default first."""
 
 
 def metadata(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
     """Metadata at any level. Raises NotFound, NotAcceptable, StoreUnavailable, Unsupported."""
-    offers = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
-    offer = choose(wanted.ranges, offers)
+    offer = choose(wanted.ranges, OFFERS)
     located = _located(archive, resource)
     if offer.multipart:
         return _as_xml(located)
@@ -120,12 +123,12 @@ def _as_xml(located: Located) -> Answer:
 
     For that reason no part has a Content-Location.
     """
-    etag = etag_of(located.stat, _XML_FORM)
+    etag = etag_of(located.stat, XML_FORM)
     # Not to be foreseen by who writes texts into a data set, and the same whenever the tag is.
     boundary = f"staticwado-{hashlib.blake2b(etag.encode(), digest_size=24).hexdigest()}"
     return Answer(
         envelope_type(DICOM_XML, boundary),
-        Stream(lambda: _gather(_parts(located, boundary))),
+        Stream(lambda: gathered(join(_parts(located, boundary), boundary), _GATHERED)),
         etag=etag,
         modified=seconds_of(located.stat),
         vary="Accept",
@@ -133,34 +136,22 @@ def _as_xml(located: Located) -> Answer:
     )
 
 
-def _parts(located: Located, boundary: str) -> Iterator[bytes]:
-    separator = b""
+def _parts(located: Located, boundary: str) -> Iterator[tuple[bytes, Iterable[bytes]]]:
+    number = 0
     for number, text in enumerate(split_objects(inflate(located)), 1):
         try:
             dataset = parse_json(text)
         except BadRequest as error:
             raise StoreUnavailable(f"{located.stored.key}, instance {number}: {error}") from error
-        try:
-            document = to_xml(dataset)
-        except BrokenDicom as error:
-            raise Unsupported(f"instance {number} cannot be written as XML: {error}") from error
-        yield separator + head(DICOM_XML, boundary=boundary) + document
-        separator = b"\r\n"
-    if not separator:
+        yield xml_part(dataset, f"instance {number}", boundary), ()
+    if not number:
         raise StoreUnavailable(f"{located.stored.key} holds no instance")
-    yield tail(boundary)
 
 
-def _gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """`pieces` joined to chunks worth sending."""
-    waiting: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= _GATHERED:
-            yield b"".join(waiting)
-            waiting.clear()
-            size = 0
-    if waiting:
-        yield b"".join(waiting)
+def xml_part(dataset: Mapping[str, Any], name: str, boundary: str) -> bytes:
+    """Head and body of a part of a multipart. Raises Unsupported where `name` cannot be written as XML."""
+    try:
+        document = to_xml(dataset)
+    except BrokenDicom as error:
+        raise Unsupported(f"{name} cannot be written as XML: {error}") from error
+    return head(DICOM_XML, boundary=boundary) + document

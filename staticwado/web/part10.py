@@ -11,22 +11,22 @@ from functools import partial
 
 from staticwado.archive import Archive
 from staticwado.dicom.implementation import IMPLEMENTATION_VERSION_NAME
+from staticwado.dicom.sources import gathered
 from staticwado.dicom.transfer_syntax import OCTET_STREAM
 from staticwado.dicomweb.media import Offer, choose, choose_syntax
-from staticwado.dicomweb.multipart import content_type, envelope_type, head, tail
+from staticwado.dicomweb.multipart import content_type, envelope_type, head, join
 from staticwado.dicomweb.resource import Resource, View, format_path
+from staticwado.dicomweb.routes import DICOM, ZIP
 from staticwado.errors import NotAcceptable, StoreUnavailable
 from staticwado.ingest.export import Kept, SentFile, kept_instances, zip_stream
 from staticwado.web import levels
-from staticwado.web.answer import DICOM_JSON, JSON, Answer, Later, Stream, etag_of, seconds_of
+from staticwado.web.answer import Answer, Later, Stream, etag_of, seconds_of
 from staticwado.web.making import InstanceFrames
-from staticwado.web.metadata import metadata
+from staticwado.web.metadata import OFFERS, metadata
 from staticwado.web.request import Wanted
 from staticwado.web.wado import missing
 
-DICOM, ZIP, DICOM_XML = "application/dicom", "application/zip", "application/dicom+xml"
 _SEVERAL, _ONE, _PACKED = Offer(DICOM, multipart=True), Offer(DICOM), Offer(ZIP)
-_METADATA = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
 _BULKDATA = Offer(OCTET_STREAM, multipart=True)
 _CHUNK = 256 << 10
 """Bytes that are sent at once, at least: each chunk costs a change of threads."""
@@ -50,7 +50,7 @@ def part10(archive: Archive, resource: Resource, wanted: Wanted) -> Answer | Lat
     found = list(kept_instances(archive, resource))
     if not found:
         raise missing(archive, replace(resource, view=View.METADATA))
-    offers = [_SEVERAL, *([_ONE] if resource.instance else []), _PACKED, *_METADATA, _BULKDATA]
+    offers = [_SEVERAL, *([_ONE] if resource.instance else []), _PACKED, *OFFERS, _BULKDATA]
     ranges = tuple(replace(one, transfer_syntax=None) for one in wanted.ranges)
     refused = ""
     while offers:
@@ -62,7 +62,7 @@ def part10(archive: Archive, resource: Resource, wanted: Wanted) -> Answer | Lat
             return _zip(archive, resource, found)
         if offer is _BULKDATA:
             return levels.bulkdata(archive, replace(resource, view=View.BULKDATA), wanted)
-        if offer in _METADATA:
+        if offer in OFFERS:
             return metadata(archive, replace(resource, view=View.METADATA), wanted)
         fitting = list(_fitting(archive, found, wanted, offer))
         if fitting:
@@ -119,7 +119,7 @@ def _named(resource: Resource, suffix: str) -> dict[str, str]:
 def _zip(archive: Archive, resource: Resource, found: list[Kept]) -> Answer:
     return Answer(
         ZIP,
-        Stream(lambda: _gathered(zip_stream(archive, found))),
+        Stream(lambda: gathered(zip_stream(archive, found), _CHUNK)),
         etag=_etag(ZIP, found),
         vary="Accept",
         headers=_named(resource, "zip"),
@@ -159,7 +159,7 @@ def _multipart(
     warning = f'299 staticwado "{left_out} of {len(found)} instances are not kept in that transfer syntax"'
     return Answer(
         envelope_type(DICOM, boundary),
-        Stream(lambda: _gathered(_parts(archive, fitting, offer, wanted, boundary))),
+        Stream(lambda: _body(archive, fitting, offer, wanted, boundary)),
         status=206 if left_out else 200,
         etag=etag,
         vary="Accept",
@@ -168,29 +168,19 @@ def _multipart(
     )
 
 
-def _parts(
+def _body(
     archive: Archive, fitting: list[Kept], offer: Offer, wanted: Wanted, boundary: str
 ) -> Iterator[bytes]:
-    separator = b""
+    return gathered(join(_parts(archive, fitting, offer, wanted, boundary), boundary), _CHUNK)
+
+
+def _parts(
+    archive: Archive, fitting: list[Kept], offer: Offer, wanted: Wanted, boundary: str
+) -> Iterator[tuple[bytes, Iterable[bytes]]]:
     for kept in fitting:
         file = _file(archive, kept, wanted)
         syntax = _syntax(file, wanted, offer)
         if syntax is None:
             raise StoreUnavailable(f"{kept.file_name} was replaced while it was being answered")
         place = format_path(Resource(View.PART10, kept.study, kept.series, kept.instance))
-        yield separator + head(content_type(DICOM, syntax), f"{wanted.root}/{place}", boundary)
-        yield from file.chunks(syntax)
-        separator = b"\r\n"
-    yield tail(boundary)
-
-
-def _gathered(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in chunks that are worth sending."""
-    waiting = bytearray()
-    for chunk in chunks:
-        waiting += chunk
-        if len(waiting) >= _CHUNK:
-            yield bytes(waiting)
-            waiting.clear()
-    if waiting:
-        yield bytes(waiting)
+        yield head(content_type(DICOM, syntax), f"{wanted.root}/{place}", boundary), file.chunks(syntax)

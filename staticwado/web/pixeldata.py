@@ -3,14 +3,14 @@
 One rule: the form is settled an instance at a time, as PS3.18 8.7.8.1 has it for the parts of a multipart.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from staticwado.archive import Archive, FrameLocation
 from staticwado.dicom.bit_frames import join_bit_frames
 from staticwado.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, OCTET_STREAM
 from staticwado.dicomweb.media import Offer, choose
-from staticwado.dicomweb.multipart import TAIL, content_type, envelope_type, head
+from staticwado.dicomweb.multipart import BOUNDARY, content_type, envelope_type, head, join
 from staticwado.dicomweb.resource import Resource, View, format_path
 from staticwado.errors import BrokenDicom, StoreUnavailable, Unsupported
 from staticwado.web.answer import Answer, Pieces, Stream
@@ -30,6 +30,12 @@ class Part:
     content_type: str
     location: str
     chunks: Iterator[bytes]
+
+
+def joined(parts: Iterable[Part], boundary: str = BOUNDARY) -> Iterator[bytes]:
+    """A multipart; the constant boundary is for frames, none of which holds it."""
+    heads = ((head(part.content_type, part.location, boundary), part.chunks) for part in parts)
+    return join(heads, boundary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,7 @@ def instance_pixeldata(archive: Archive, resource: Resource, wanted: Wanted) -> 
     location = f"{wanted.root}/{format_path(pixels.resource)}"
     body: Pieces | Stream
     if offer.multipart:
-        body = Stream(lambda: _joined(pixels.parts(wanted.root)))
+        body = Stream(lambda: joined(pixels.parts(wanted.root)))
     elif syntax == _NATIVE:
         body = pixels.native_body()
     else:
@@ -169,13 +175,3 @@ def instance_pixeldata(archive: Archive, resource: Resource, wanted: Wanted) -> 
         headers={"Content-Location": location},
         view="pixeldata",
     )
-
-
-def _joined(parts: Iterator[Part]) -> Iterator[bytes]:
-    """A multipart with the constant boundary, which no frame holds."""
-    separator = b""
-    for part in parts:
-        yield separator + head(part.content_type, part.location)
-        yield from part.chunks
-        separator = b"\r\n"
-    yield TAIL

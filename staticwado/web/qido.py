@@ -11,25 +11,21 @@ from urllib.parse import urljoin
 import orjson
 
 from staticwado.archive import Archive, compress
-from staticwado.dicom.xmlmodel import to_xml
 from staticwado.dicomweb.attributes import MODALITIES_IN_STUDY, RETRIEVE_URL
 from staticwado.dicomweb.fields import Level
-from staticwado.dicomweb.media import Offer, choose
-from staticwado.dicomweb.multipart import envelope_type, head, tail
+from staticwado.dicomweb.media import choose
+from staticwado.dicomweb.multipart import envelope_type, join
 from staticwado.dicomweb.query import STUDY_INSTANCE_UID, Query, parse_query
 from staticwado.dicomweb.resource import Resource, View, format_path
 from staticwado.dicomweb.routes import DICOM_XML
-from staticwado.errors import BrokenDicom, Unsupported
 from staticwado.search.engine import Engine, Found, Page
 from staticwado.search.index import Entry
 from staticwado.store.local import Stat
-from staticwado.web.answer import DICOM_JSON, JSON, Answer, Stream
+from staticwado.web.answer import Answer, Stream
+from staticwado.web.metadata import OFFERS, XML_FORM, xml_part
 from staticwado.web.request import Wanted
 
 _WORTH_COMPRESSING = 1024
-_XML_FORM = "xml1"
-"""In the entity tag of XML; another number when `to_xml` writes something else."""
-_OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
 
 
 def search(
@@ -43,7 +39,7 @@ def search(
 
     Raises BadRequest, NotAcceptable, StoreUnavailable, TooMuch, Unsupported.
     """
-    offer = choose(wanted.ranges, _OFFERS)
+    offer = choose(wanted.ranges, OFFERS)
     given = list(parameters)
     query = parse_query(resource, given)
     depends = _depends(archive, query)
@@ -154,21 +150,13 @@ def _as_xml(
     boundary = f"staticwado-{digest}"
     return Answer(
         envelope_type(DICOM_XML, boundary),
-        Stream(lambda: _parts(entries, boundary)) if entries else b"",
-        etag=f'"{digest}-{_XML_FORM}"',
+        Stream(lambda: _joined(entries, boundary)) if entries else b"",
+        etag=f'"{digest}-{XML_FORM}"',
         headers=headers,
         view="search",
         depends=depends,
     )
 
 
-def _parts(entries: list[Entry], boundary: str) -> Iterator[bytes]:
-    separator = b""
-    for entry in entries:
-        try:
-            document = to_xml(entry)
-        except BrokenDicom as error:
-            raise Unsupported(f"a match cannot be written as XML: {error}") from error
-        yield separator + head(DICOM_XML, boundary=boundary) + document
-        separator = b"\r\n"
-    yield tail(boundary)
+def _joined(entries: list[Entry], boundary: str) -> Iterator[bytes]:
+    return join(((xml_part(entry, "a match", boundary), ()) for entry in entries), boundary)

@@ -11,7 +11,7 @@ from itertools import chain
 from staticwado.archive import Archive
 from staticwado.dicom.document import Category
 from staticwado.dicomweb.media import MediaRange, Offer, choose
-from staticwado.dicomweb.multipart import envelope_type, head, tail
+from staticwado.dicomweb.multipart import envelope_type, head, join
 from staticwado.dicomweb.rendering import Rendering, parse_rendered
 from staticwado.dicomweb.resource import Resource, View, format_path
 from staticwado.errors import BadRequest, NotAcceptable, NotFound
@@ -145,7 +145,7 @@ def _multipart(archive: Archive, parts: Sequence[_Part], wanted: Wanted, left_ou
     boundary = f"staticwado-{hashlib.sha256(etag.encode()).hexdigest()[:48]}"
     return Answer(
         envelope_type(parts[0].media_type, boundary),
-        Stream(lambda: _bodies(archive, parts, wanted, boundary)),
+        Stream(lambda: join(_bodies(archive, parts, wanted, boundary), boundary)),
         status=206 if left_out else 200,
         etag=etag,
         vary="Accept",
@@ -154,17 +154,15 @@ def _multipart(archive: Archive, parts: Sequence[_Part], wanted: Wanted, left_ou
     )
 
 
-def _bodies(archive: Archive, parts: Sequence[_Part], wanted: Wanted, boundary: str) -> Iterator[bytes]:
-    separator = b""
+def _bodies(
+    archive: Archive, parts: Sequence[_Part], wanted: Wanted, boundary: str
+) -> Iterator[tuple[bytes, Iterable[bytes]]]:
     for part in parts:
         for answer, location in _answers(archive, part, wanted):
-            start = separator + head(answer.content_type, f"{wanted.root}/{location}", boundary)
+            start = head(answer.content_type, f"{wanted.root}/{location}", boundary)
             pieces = chunks(answer.body)
             # Together, so that nothing has been sent yet if the first picture cannot be made.
-            yield start + next(pieces, b"")
-            yield from pieces
-            separator = b"\r\n"
-    yield tail(boundary)
+            yield start + next(pieces, b""), pieces
 
 
 def _answers(archive: Archive, part: _Part, wanted: Wanted) -> Iterator[tuple[Answer, str]]:

@@ -3,18 +3,17 @@
 One rule: blocking functions from a resource to an answer; sockets, conditions and ranges come later.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 from staticwado import layout
 from staticwado.archive import Archive, FrameLocation, Located, describe
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.errors import NotFound
+from staticwado.errors import NotFound, StoreUnavailable
 from staticwado.web.answer import Answer, Body, Span, etag_of, seconds_of
 from staticwado.web.responses import SMALL, read_span
-
-_CHUNK = 256 << 10
 
 
 def span_of(located: Located) -> Span:
@@ -37,6 +36,14 @@ def missing(archive: Archive, resource: Resource) -> NotFound:
     if study and series and instance and not archive.exists(study, series, instance):
         return NotFound(f"the archive holds no instance {instance} in series {series} of study {study}")
     return NotFound(f"the archive holds no {resource.view.value} of {describe(resource)}")
+
+
+def dataset_of(archive: Archive, resource: Resource) -> Mapping[str, Any]:
+    """The metadata of an instance. Raises NotFound or StoreUnavailable."""
+    datasets = archive.read_json(Resource(View.METADATA, resource.study, resource.series, resource.instance))
+    if not isinstance(datasets, list) or not datasets or not isinstance(datasets[0], dict):
+        raise StoreUnavailable(f"the metadata of instance {resource.instance} are damaged")
+    return datasets[0]
 
 
 def all_frames(archive: Archive, resource: Resource) -> Iterator[FrameLocation]:

@@ -18,10 +18,11 @@ from random import Random
 
 from staticwado.archive import Archive
 from staticwado.dicom.frames import stream_frame
+from staticwado.dicom.inflate import inflate_stream
 from staticwado.dicom.sources import ByteSource, MemorySource
 from staticwado.dicomweb.jsontext import parse_dataset
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.errors import BrokenDicom, StaticWadoError
+from staticwado.errors import StaticWadoError
 from staticwado.ingest.batch import Batch, convert_batch
 from staticwado.ingest.convert import Converted, Converter
 from staticwado.ingest.outcome import Outcome, Status
@@ -135,14 +136,7 @@ def _compare_with_fresh(data: bytes, used: Converter) -> None:
 
 
 def _inflate(source: ByteSource, offset: int) -> ByteSource:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        data = inflater.decompress(source.read(offset, source.size))
-    except zlib.error as error:
-        raise BrokenDicom(f"a deflate stream is damaged: {error}") from error
-    if not inflater.eof:
-        raise BrokenDicom("a deflate stream is cut short")
-    return MemorySource(data)
+    return MemorySource(b"".join(inflate_stream(source, offset)))
 
 
 def _converted(converter: Converter, data: bytes) -> Converted | StaticWadoError:

@@ -63,7 +63,8 @@ def test_frames_that_were_not_transcoded_have_no_form_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [{"rows": "3"}, {"rows": None}, {"syntax": 1}, {"photometric": 7}, {"stored": True}]
+    "damage",
+    [{"rows": "3"}, {"rows": None}, {"syntax": 1}, {"syntax": "1.2.3"}, {"photometric": 7}, {"stored": True}],
 )
 def test_a_damaged_form_is_said_to_be(damage: dict[str, Any]) -> None:
     with pytest.raises(StoreUnavailable, match="transcoded"):

@@ -11,9 +11,7 @@ import orjson
 
 from staticwado import layout
 from staticwado.archive import Archive
-from staticwado.dicom.encoders import Codec
 from staticwado.dicom.jsonmodel import join_array
-from staticwado.dicom.transfer_syntax import JPEG_LS_LOSSLESS
 from staticwado.dicomweb.jsontext import parse_dataset
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import NotFound, StaticWadoError
@@ -56,8 +54,7 @@ class Proof:
     ) -> None:
         transcoded = transcoded_of(skeleton.form)
         if transcoded is not None:
-            codec = Codec.JPEG_LS if transcoded.syntax == JPEG_LS_LOSSLESS else Codec.HTJ2K
-            describe(converted.dataset, transcoded, codec)
+            describe(converted.dataset, transcoded)
         again = join_array([converted.dataset.to_json()])
         if again == text:
             return

@@ -4,9 +4,9 @@ import zlib
 
 import pytest
 
+from staticwado.dicom.inflate import inflate_stream
 from staticwado.dicom.sources import MemorySource
 from staticwado.errors import BrokenDicom
-from staticwado.ingest.inflate import inflate_stream
 from tests.factories import deflate
 
 CHUNK = 1 << 20
