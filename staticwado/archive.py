@@ -5,7 +5,7 @@ One rule: whoever reads gets whole files or NotFound; damage is StoreUnavailable
 
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -235,8 +235,11 @@ class Archive:
         """The same, shared, for readers that must not write: nothing is locked where no writer ever was."""
         return self.store.shared_lock_if_there(f"{layout.LOCKS}/{name}")
 
-    def mark_pending(self, study: str) -> None:
-        """Note that the summaries of a study are owed, before the study is written to; under its lock."""
+    def mark_pending(self, study: str, instances: Iterable[tuple[str, str]] = ()) -> None:
+        """Note that the summaries of a study are owed, before the study is written to; under its lock.
+
+        `instances`: series and instance UIDs of what is about to become visible.
+        """
         self.store.note(f"{layout.PENDING}/{study}", uuid.uuid4().hex)
 
     def pending_mark(self, study: str) -> str:

@@ -32,12 +32,32 @@ class NotFound(StaticWadoError):
     """What was asked for is not in the archive; never used for "could not be read"."""
 
 
+class Gone(NotFound):
+    """What was asked for was in the archive and has been deleted."""
+
+
 class BadRequest(StaticWadoError):
     """A request, a path or a parameter that makes no sense; the message names it."""
 
 
 class TooMuch(StaticWadoError):
     """A request that makes sense, but would take more work or memory than one request may."""
+
+
+class TookTooLong(StaticWadoError):
+    """A request that was stopped because it took longer than one request may."""
+
+
+class Unauthenticated(StaticWadoError):
+    """A request that does not say, or does not prove, who makes it."""
+
+
+class Forbidden(StaticWadoError):
+    """A request of somebody who has no right to it; it never tells whether what it names exists."""
+
+
+class UnsupportedMedia(StaticWadoError):
+    """A request whose body is of a type that cannot be taken in (PS3.18 8.7)."""
 
 
 class NotAcceptable(StaticWadoError):

@@ -19,14 +19,19 @@ from staticwado.errors import (
     BrokenDicom,
     ConfigurationError,
     Conflict,
+    Forbidden,
+    Gone,
     InvalidUid,
     NotAcceptable,
     NotDicom,
     NotFound,
     StaticWadoError,
     StoreUnavailable,
+    TookTooLong,
     TooMuch,
+    Unauthenticated,
     Unsupported,
+    UnsupportedMedia,
 )
 
 Options = TypeVar("Options")
@@ -61,9 +66,14 @@ EXIT_CODES: Mapping[type[StaticWadoError], ExitCode] = {
     InvalidUid: ExitCode.USAGE,
     BadRequest: ExitCode.USAGE,
     NotAcceptable: ExitCode.USAGE,
+    UnsupportedMedia: ExitCode.USAGE,
     TooMuch: ExitCode.USAGE,
+    TookTooLong: ExitCode.SOME_FAILED,
+    Unauthenticated: ExitCode.USAGE,
+    Forbidden: ExitCode.USAGE,
     ConfigurationError: ExitCode.USAGE,
     NotFound: ExitCode.NOTHING_FOUND,
+    Gone: ExitCode.NOTHING_FOUND,
 }
 """How a command ends when an error ends it, by the most specific class."""
 

@@ -117,7 +117,7 @@ def create(
 def index(directory: str | None, config_file: str | None) -> int:
     """Make every derived file again from the instances alone: metadata, indexes, thumbnails of series."""
     from staticwado.archive import Archive
-    from staticwado.ingest.pipeline import index as remake
+    from staticwado.ingest.settle import index as remake
 
     archive = Archive(load_root(directory, SECTION, config_file))
     with terminated_like_interrupted():

@@ -22,6 +22,7 @@ from staticwado.dicomweb.criteria import (
 from staticwado.dicomweb.fields import Level, Path, Selection
 from staticwado.dicomweb.moments import parse_zone
 from staticwado.dicomweb.resource import Resource, View
+from staticwado.dicomweb.scope import Scope
 from staticwado.errors import BadRequest
 
 STUDY_INSTANCE_UID = "0020000D"
@@ -58,6 +59,8 @@ class Query:
     offset: int = 0
     warnings: tuple[str, ...] = ()
     """What was ignored."""
+    scope: Scope | None = None
+    """The studies that whoever asks may see; None for all."""
 
     @property
     def levels(self) -> tuple[Level, ...]:

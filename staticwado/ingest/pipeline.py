@@ -13,8 +13,7 @@ from typing import Literal
 
 from staticwado import layout
 from staticwado.archive import Archive
-from staticwado.catalog import Ledger, Stamp, Uids
-from staticwado.dicomweb.resource import Resource, View
+from staticwado.catalog.ledger import Ledger, Stamp, Uids
 from staticwado.errors import StaticWadoError, StoreUnavailable
 from staticwado.ingest.batch import (
     BATCH_BYTES,
@@ -31,10 +30,9 @@ from staticwado.ingest.outcome import Outcome, Reason, Report, Status
 from staticwado.ingest.pool import convert_all, convert_elsewhere
 from staticwado.ingest.quarantine import quarantine
 from staticwado.ingest.recompress import Transcode
+from staticwado.ingest.settle import settle
 from staticwado.ingest.source import AnySource, FileSource
-from staticwado.ingest.summarise import Summarised, refresh_index, summarise
 
-STUDIES_A_TIME = 32
 MOST_JOBS = 8
 SPARE_BYTES = 64 << 20
 """Free space beyond the size of the input that must be there before work begins."""
@@ -155,29 +153,6 @@ def create(
             wanted = (source for source in run.sources if source.name in failed)
             run.report.notes += quarantine(wanted, options.quarantine)
     return run.report
-
-
-def settle(archive: Archive, studies: Iterable[str] | None = None) -> Summarised:
-    """Make what summaries are owed: of `studies`, or of all that are pending. Raises StoreUnavailable."""
-    owed = archive.pending() if studies is None else sorted(set(studies))
-    done = Summarised()
-    for start in range(0, len(owed), STUDIES_A_TIME):
-        done.add(summarise(archive, owed[start : start + STUDIES_A_TIME]))
-    if owed or archive.locate(Resource(View.STUDIES)) is None:
-        refresh_index(archive, owed)
-    archive.store.sync()
-    for study, mark in done.marks.items():
-        archive.clear_pending(study, mark)
-    return done
-
-
-def index(archive: Archive) -> Summarised:
-    """Make every derived file again from the instances alone. Raises StoreUnavailable."""
-    archive.clear_staging()
-    studies = list(archive.studies())
-    for study in studies:
-        archive.mark_pending(study)
-    return settle(archive, {*studies, *archive.pending()})
 
 
 # -- before the work -----------------------------------------------------------------------------------------

@@ -231,7 +231,8 @@ class BatchWriter:
         with ExitStack() as stack:
             for study in sorted({one.uids[0] for one in staged.values()}):
                 stack.enter_context(self._archive.lock(study, shared=True))
-                self._archive.mark_pending(study)
+                new = [one.uids[1:] for one in staged.values() if one.uids[0] == study]
+                self._archive.mark_pending(study, new)
             self._archive.store.sync()
             for one in staged.values():
                 try:

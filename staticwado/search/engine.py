@@ -13,7 +13,7 @@ from staticwado.dicomweb.query import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STU
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import TooMuch
 from staticwado.search.index import Entry, IndexReader
-from staticwado.search.match import matches_filters
+from staticwado.search.match import in_scope, matches_filters
 
 MAXIMUM_RESULTS = 10_000
 """The longest answer to a search across studies or series; the list of studies has no limit of its own."""
@@ -130,7 +130,11 @@ class Engine:
         filters = query.filters.get(Level.STUDY, ())
         for entry in self._study_entries(query):
             study = first_value(entry, STUDY_INSTANCE_UID)
-            if isinstance(study, str) and matches_filters(filters, query, entry):
+            if (
+                isinstance(study, str)
+                and in_scope(query.scope, entry)
+                and matches_filters(filters, query, entry)
+            ):
                 yield Found(study, None, None, entry)
 
     def _study_entries(self, query: Query) -> Iterator[Entry]:

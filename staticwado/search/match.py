@@ -25,7 +25,8 @@ from staticwado.dicomweb.criteria import (
 )
 from staticwado.dicomweb.fields import place_of
 from staticwado.dicomweb.moments import DAY, MINUTE, parse_moment, parse_zone
-from staticwado.dicomweb.query import TIMEZONE_OFFSET, Query
+from staticwado.dicomweb.query import STUDY_INSTANCE_UID, TIMEZONE_OFFSET, Query
+from staticwado.dicomweb.scope import Scope
 from staticwado.search.names import matches_name
 from staticwado.search.wildcards import matches_wildcard
 
@@ -35,6 +36,14 @@ Entry = Mapping[str, Any]
 def matches(query: Query, entry: Entry) -> bool:
     """Whether `entry`, with the attributes of its level and of those above, is what `query` asks for."""
     return all(matches_filters(filters, query, entry) for filters in query.filters.values())
+
+
+def in_scope(scope: Scope | None, study: Entry) -> bool:
+    """Whether whoever has `scope` may see the study whose entry is `study`."""
+    if scope is None or scope.studies.intersection(map(str, values_of(study, Tag(STUDY_INSTANCE_UID)))):
+        return True
+    matcher = _Matcher(False, None, _zone_of(study))
+    return any(all(matcher.matches(each, study) for each in group) for group in scope.groups)
 
 
 def matches_filters(filters: Sequence[Filter], query: Query, entry: Entry) -> bool:

@@ -5,69 +5,32 @@ One rule: errors become answers in one place, `Service.handle`; there is no midd
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from staticwado.archive import Archive
 from staticwado.dicomweb.media import accepts_gzip
-from staticwado.dicomweb.resource import Resource, View, parse_path
+from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import NotFound, StaticWadoError, StoreUnavailable
-from staticwado.search.engine import Engine
 from staticwado.search.index import IndexReader
-from staticwado.web import (
-    capabilities,
-    frames,
-    levels,
-    metadata,
-    part10,
-    qido,
-    rendered,
-    thumbnails,
-    wado_uri,
-)
-from staticwado.web.answer import Answer, Later, error_answer, json_answer
+from staticwado.web import capabilities, wado_uri
+from staticwado.web.answer import Answer, error_answer, json_answer
 from staticwado.web.cache import AnswerCache, Kept
 from staticwado.web.metrics import Metrics
 from staticwado.web.options import ServerOptions
 from staticwado.web.origins import METHODS, Origins, is_preflight, options_answer
-from staticwado.web.request import Wanted, acceptable, check_charset, listed, origin_of
+from staticwado.web.request import listed
 from staticwado.web.responses import headers_of, send, status_of
-from staticwado.web.results import Results
+from staticwado.web.studies import Note, Studies
 from staticwado.web.viewer import Viewer
-from staticwado.web.workers import Workers
 
 log = logging.getLogger("staticwado.web")
 
 _LONGEST_KEY = 4096
 _ROOTS = frozenset({"studies", "series", "instances", capabilities.OPENAPI_PATH})
-_SEARCHES = frozenset({View.STUDIES, View.SERIES, View.INSTANCES})
-_BLOCKING = frozenset({View.PART10, View.PIXELDATA, *_SEARCHES})
-_MANY_FRAMES = 4
-_MAKERS = 64
-"""Answers that may be waited for at the same time while worker processes make them."""
 _CLIENT_GONE = 499
 """How a request counts whose client went away, as nginx has it."""
-_RETRIEVE: Mapping[View, Callable[[Archive, Resource, Wanted], Answer | Later]] = {
-    View.METADATA: metadata.metadata,
-    View.DEDUPLICATED: metadata.deduplicated,
-    View.FRAMES: frames.frames,
-    View.THUMBNAIL: thumbnails.thumbnail,
-    View.PART10: part10.part10,
-    View.BULKDATA: levels.bulkdata,
-    View.PIXELDATA: levels.pixeldata,
-    View.RENDERED: rendered.rendered,
-}
-
-
-@dataclass(slots=True)
-class _Note:
-    """What is known of a request by the time that it fails."""
-
-    view: str = "other"
 
 
 class Service:
@@ -78,28 +41,22 @@ class Service:
         self._options = options
         self._metrics = metrics
         self._index = IndexReader(archive)
-        self._engine = Engine(archive, self._index)
+        self._studies = Studies(archive, options, self._index)
         self._viewer = Viewer(options, self._index)
         self._cache = AnswerCache(options.cache_size)
-        self._workers = Workers(options.decoders, options.decode_timeout)
-        self._makers = ThreadPoolExecutor(_MAKERS, "making")
-        folder = str(options.results_folder)
-        self._results = Results(folder, options.result_cache_size, options.workers)
         self._server_prefix = options.server_prefix
         self._client_prefix = options.client_prefix
-        self._public = options.public_url.rstrip("/") if options.public_url is not None else None
         self._origins = Origins(options.allowed_origins)
         self._common = self._origins.common_headers()
 
     def close(self) -> None:
         """End the worker processes."""
-        self._workers.close()
-        self._makers.shutdown(wait=False, cancel_futures=True)
+        self._studies.close()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever happens."""
         status, size = 500, 0
-        note = _Note()
+        note = Note()
         try:
             response, size = await self._respond(request, note)
             status = response.status
@@ -123,7 +80,7 @@ class Service:
         finally:
             self._metrics.count(note.view, status, size)
 
-    async def _respond(self, request: web.BaseRequest, note: _Note) -> tuple[web.StreamResponse, int]:
+    async def _respond(self, request: web.BaseRequest, note: Note) -> tuple[web.StreamResponse, int]:
         try:
             kept = await self._kept(request, note)
             return await send(request, kept.answer, self._for_origin(request, kept.headers))
@@ -141,13 +98,13 @@ class Service:
     def _for_origin(self, request: web.BaseRequest, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         return self._origins.headers_for(request.headers.get(hdrs.ORIGIN), headers)
 
-    async def _kept(self, request: web.BaseRequest, note: _Note) -> Kept:
+    async def _kept(self, request: web.BaseRequest, note: Note) -> Kept:
         """The answer and its headers: from memory if they still hold."""
         headers = request.headers
         key = None
         if request.method in ("GET", "HEAD"):
             ranged = hdrs.RANGE in headers
-            origin = self._origin(request)
+            origin = self._studies.origin(request)
             accept, encoding = listed(headers, hdrs.ACCEPT), listed(headers, hdrs.ACCEPT_ENCODING)
             raw = request.raw_path
             if len(raw) + len(accept or "") + len(encoding or "") <= _LONGEST_KEY:
@@ -163,35 +120,19 @@ class Service:
             self._cache.put(key, kept)
         return kept
 
-    def _origin(self, request: web.BaseRequest) -> str:
-        """The origin that the client sees, as far as can be told."""
-        if self._public is not None:
-            return self._public
-        # Not `request.host`: without the header that asks the DNS for this machine's name.
-        host = request.headers.get(hdrs.HOST)
-        return origin_of(request.scheme, host, lambda: self._listening(request))
-
-    @staticmethod
-    def _listening(request: web.BaseRequest) -> str:
-        name = request.transport.get_extra_info("sockname") if request.transport is not None else None
-        if isinstance(name, tuple):
-            return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
-        return "localhost"
-
-    async def _answer(self, request: web.BaseRequest, note: _Note) -> Answer:
+    async def _answer(self, request: web.BaseRequest, note: Note) -> Answer:
         path = request.path
         if request.method in ("GET", "HEAD") and wado_uri.is_wado_uri(
             self._server_prefix, path, request.rel_url.query
         ):
-            note.view = View.RENDERED.value
-            return await self._made(wado_uri.wado_uri(self._archive, self._wanted(request)))
+            return await self._studies.wado_uri(request, note)
         dicomweb = self._below(self._server_prefix, path)
         client = self._below(self._client_prefix, path)
         if dicomweb is not None and self._is_dicomweb(dicomweb, client):
-            return await self._dicomweb(request, dicomweb, note)
+            return await self._studies.answer(request, dicomweb, note)
         if request.method == "OPTIONS":
             if path in (self._server_prefix, self._server_prefix + "/") and not is_preflight(request.headers):
-                return capabilities.capabilities("", self._wanted(request))
+                return self._studies.capabilities(request)
             return options_answer(request.headers)
         if request.method not in ("GET", "HEAD"):
             return error_answer(405, f"{request.method} is not possible here", Allow=METHODS)
@@ -222,48 +163,6 @@ class Service:
         if len(self._server_prefix) < len(self._client_prefix):
             return False
         return dicomweb.split("/")[0] in _ROOTS
-
-    def _wanted(self, request: web.BaseRequest) -> Wanted:
-        """What the client asked for. Raises BadRequest."""
-        parameters, headers = request.rel_url.query, request.headers
-        check_charset(parameters)
-        return Wanted(
-            acceptable(listed(headers, hdrs.ACCEPT), parameters),
-            hdrs.RANGE not in headers and accepts_gzip(listed(headers, hdrs.ACCEPT_ENCODING)),
-            self._origin(request) + self._server_prefix,
-            self._workers,
-            self._results,
-            tuple(parameters.items()),
-        )
-
-    async def _dicomweb(self, request: web.BaseRequest, path: str, note: _Note) -> Answer:
-        if "%2f" in request.rel_url.raw_path.lower():
-            raise NotFound("a slash that is written %2F is no part of any name here")
-        if request.method == "OPTIONS":
-            if is_preflight(request.headers):
-                return options_answer(request.headers)
-            return capabilities.capabilities(path, self._wanted(request))
-        if path == capabilities.OPENAPI_PATH and request.method in ("GET", "HEAD"):
-            return capabilities.openapi_document(self._wanted(request))
-        resource = parse_path(path)
-        note.view = "search" if resource.view in _SEARCHES else resource.view.value
-        if request.method not in ("GET", "HEAD"):
-            later = "; storing comes with a later release" if request.method == "POST" else ""
-            return error_answer(405, f"{request.method} is not possible here{later}", Allow=METHODS)
-        wanted = self._wanted(request)
-        if resource.view in _SEARCHES:
-            pairs = list(request.rel_url.query.items())
-            return await asyncio.to_thread(qido.search, self._archive, self._engine, resource, pairs, wanted)
-        retrieve = _RETRIEVE[resource.view]
-        if resource.view in _BLOCKING or len(resource.frames) > _MANY_FRAMES:
-            return await self._made(await asyncio.to_thread(retrieve, self._archive, resource, wanted))
-        return await self._made(retrieve(self._archive, resource, wanted))
-
-    async def _made(self, found: Answer | Later) -> Answer:
-        """The answer itself; one that takes time is waited for in threads that nothing else needs."""
-        if not isinstance(found, Later):
-            return found
-        return await asyncio.get_running_loop().run_in_executor(self._makers, found.make)
 
     def _health(self) -> Answer:
         """Whether the archive can be read."""

@@ -26,8 +26,8 @@ from staticwado.errors import StaticWadoError
 from staticwado.ingest.batch import Batch, convert_batch
 from staticwado.ingest.convert import Converted, Converter
 from staticwado.ingest.outcome import Outcome, Status
-from staticwado.ingest.pipeline import settle
 from staticwado.ingest.rebuild import read_part10
+from staticwado.ingest.settle import settle
 from staticwado.ingest.source import FileSource
 from staticwado.ingest.write import BatchWriter, Staged
 from tests.fuzzing.bombs import bomb

@@ -19,7 +19,8 @@ from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import StoreUnavailable
 from staticwado.ingest import batch, pipeline, pool
 from staticwado.ingest.outcome import Reason, Report, Status
-from staticwado.ingest.pipeline import CreateOptions, Progress, create, index, settle
+from staticwado.ingest.pipeline import CreateOptions, Progress, create
+from staticwado.ingest.settle import index, settle
 from staticwado.ingest.write import BatchWriter
 from staticwado.store.local import LocalStore
 from tests import factories

@@ -11,7 +11,7 @@ import orjson
 
 from staticwado import layout
 from staticwado.archive import MARKER_BYTES, Archive, compress, decompress
-from staticwado.catalog import Ledger
+from staticwado.catalog.ledger import Ledger
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import NotFound, StaticWadoError, StoreUnavailable
 from staticwado.ingest.entries import first_value, sort_studies

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from staticwado.archive import Archive
-from staticwado.ingest.pipeline import CreateOptions, create, index
+from staticwado.ingest.pipeline import CreateOptions, create
+from staticwado.ingest.settle import index
 from staticwado.ingest.verify import Match, VerifyOptions, verify
 from tests.ingest.verify.conftest import digest, told
 

@@ -18,7 +18,7 @@ import pytest
 from staticwado.archive import Archive, compress
 from staticwado.dicomweb.multipart import TAIL
 from staticwado.errors import ConfigurationError
-from staticwado.ingest.pipeline import index
+from staticwado.ingest.settle import index
 from staticwado.ingest.verify import Kind, Match, Matter, Note, Verified, VerifyOptions, verify
 from staticwado.store.local import LocalStore
 from tests import factories

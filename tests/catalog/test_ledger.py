@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from staticwado.catalog import Ledger
+from staticwado.catalog.ledger import Ledger
 from staticwado.errors import StoreUnavailable
 
 STAMP, UIDS = (1, 2**60, 3), ("1.2", "1.3", "1.4")

@@ -1,4 +1,4 @@
-"""Derived databases beside the archive: rows in, rows out; everything here can be thrown away."""
+"""Which source files are in the archive: a derived database that can be thrown away."""
 
 import os
 import sqlite3

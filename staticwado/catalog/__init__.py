@@ -1,0 +1,1 @@
+"""Derived databases beside the archive: rows in, rows out; everything here can be thrown away."""
