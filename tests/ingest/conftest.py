@@ -9,6 +9,7 @@ import pytest
 from staticwado.archive import Archive
 from staticwado.ingest.outcome import Report
 from staticwado.ingest.pipeline import CreateOptions, create
+from tests import factories
 
 Convert = Callable[..., Report]
 
@@ -28,6 +29,37 @@ def convert(root: Path) -> Convert:
         return create(Archive(str(root), create=True), [str(path) for path in paths], chosen)
 
     return run
+
+
+def study(count: int = 3) -> dict[str, bytes]:
+    """Files of two series, by the names under which they are given back."""
+    found: dict[str, bytes] = {}
+    for series in (1, 2):
+        for data in factories.series_of(count, series=series):
+            uids = [factories.uid("study", 0), factories.uid("series", 0, series)]
+            number = len(found) % count + 1
+            found["/".join(uids) + "/" + factories.uid("instance", 0, series, number) + ".dcm"] = data
+    return found
+
+
+def put(folder: Path, files: dict[str, bytes]) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number, data in enumerate(files.values()):
+        (folder / str(number)).write_bytes(data)
+    return folder
+
+
+@pytest.fixture
+def files(tmp_path: Path, convert: Convert) -> dict[str, bytes]:
+    """A study of six instances, which is in the archive."""
+    found = study()
+    assert convert(put(tmp_path / "in", found)).summary().startswith("6 in")
+    return found
+
+
+@pytest.fixture
+def archive(root: Path, files: dict[str, bytes]) -> Archive:
+    return Archive(str(root))
 
 
 def outcomes(report: Report) -> list[str]:

@@ -16,37 +16,6 @@ from tests.ingest.conftest import Convert
 from tests.ingest.test_rebuild import damage
 
 
-def study(count: int = 3) -> dict[str, bytes]:
-    """Files of two series, by the names under which they are given back."""
-    found: dict[str, bytes] = {}
-    for series in (1, 2):
-        for data in factories.series_of(count, series=series):
-            uids = [factories.uid("study", 0), factories.uid("series", 0, series)]
-            number = len(found) % count + 1
-            found["/".join(uids) + "/" + factories.uid("instance", 0, series, number) + ".dcm"] = data
-    return found
-
-
-def put(folder: Path, files: dict[str, bytes]) -> Path:
-    folder.mkdir(exist_ok=True)
-    for number, data in enumerate(files.values()):
-        (folder / str(number)).write_bytes(data)
-    return folder
-
-
-@pytest.fixture
-def files(tmp_path: Path, convert: Convert) -> dict[str, bytes]:
-    """A study of six instances, which is in the archive."""
-    found = study()
-    assert convert(put(tmp_path / "in", found)).summary().startswith("6 in")
-    return found
-
-
-@pytest.fixture
-def archive(root: Path, files: dict[str, bytes]) -> Archive:
-    return Archive(str(root))
-
-
 def everything(archive: Archive) -> list[Kept]:
     return list(kept_instances(archive, Resource(View.PART10, factories.uid("study", 0))))
 

@@ -11,22 +11,8 @@ from staticwado.archive import Archive
 from staticwado.errors import StoreUnavailable
 from staticwado.ingest import export_files
 from staticwado.ingest.export_files import Outcome, Status, write_folder, write_zip
-from tests.ingest.conftest import Convert
-from tests.ingest.test_export import everything, put, study
+from tests.ingest.test_export import everything
 from tests.ingest.test_rebuild import damage
-
-
-@pytest.fixture
-def files(tmp_path: Path, convert: Convert) -> dict[str, bytes]:
-    """A study of six instances, which is in the archive."""
-    found = study()
-    assert convert(put(tmp_path / "in", found)).summary().startswith("6 in")
-    return found
-
-
-@pytest.fixture
-def archive(root: Path, files: dict[str, bytes]) -> Archive:
-    return Archive(str(root))
 
 
 def content(folder: Path) -> dict[str, bytes]:
