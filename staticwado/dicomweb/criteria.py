@@ -70,7 +70,14 @@ class Every:
     values: tuple[Text, ...]
 
 
-Test = Text | OneOf | Number | Within | Empty | Every
+@dataclass(frozen=True, slots=True)
+class Some:
+    """One of the values is one of these texts, or as one of these patterns says."""
+
+    values: tuple[Text, ...]
+
+
+Test = Text | OneOf | Number | Within | Empty | Every | Some
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,8 @@ def parse_test(vr: str, text: str, *, empty: bool = False, multiple: bool = Fals
         values = text.replace(",", "\\") if vr in _COMMA_VRS else text
         if "\\" in values:
             return _every(values.split("\\"))
+    if vr in _COMMA_VRS and "," in text:
+        return Some(tuple(Text(part.strip(" "), vr in WILDCARD_VRS) for part in text.split(",")))
     return Text(_trimmed(vr, text), vr in WILDCARD_VRS or vr == "UN")
 
 

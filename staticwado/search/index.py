@@ -19,6 +19,12 @@ LARGEST_METADATA = 8 << 20
 """Compressed bytes of the metadata of one series that a search may read."""
 
 
+def first_value(entry: Entry, tag: str) -> Any:
+    """The first value of an attribute, or None."""
+    values = entry.get(tag, {}).get("Value")
+    return values[0] if values else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Remembered:
     stat: Stat

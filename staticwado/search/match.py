@@ -17,6 +17,7 @@ from staticwado.dicomweb.criteria import (
     Item,
     Number,
     OneOf,
+    Some,
     Tag,
     Test,
     Text,
@@ -126,6 +127,8 @@ class _Matcher:
                 return isinstance(value, str) and value.strip(" \0") in test.uids
             case Number():
                 return parse_number(str(value)) == test.value
+            case Some():
+                return any(self._is(vr, each, value) for each in test.values)
             case Text() if vr == "PN":
                 return matches_name(test.value, value, self._fuzzy)
             case Text():

@@ -3,62 +3,15 @@
 One rule: what literal matching finds, fuzzy matching finds too.
 """
 
-import re
-import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
+from staticwado.dicomweb.names import components_of, fold, groups_of, words_of
 from staticwado.search.wildcards import has_wildcard, matches_wildcard
 
-GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 SHORTEST_WITH_TYPO = 4
 """Letters that a word must have for one of them to be wrong."""
 _MOST_WORDS = 32
-_LETTERS = str.maketrans(
-    {
-        "ø": "o",
-        "ł": "l",
-        "đ": "d",
-        "æ": "ae",
-        "œ": "oe",
-        "þ": "th",
-        "ð": "d",
-        "\u0131": "i",
-        "ħ": "h",
-        "ŋ": "n",
-    }
-)
-"""Letters that Unicode does not take apart, in lower case."""
-_WORDS = re.compile(r"[\s^,=]+")
-_SMALL_KATAKANA, _LAST_KATAKANA, _TO_HIRAGANA = 0x30A1, 0x30F6, 0x60
-
-
-def fold(text: str) -> str:
-    """`text` without case and accents, full-width forms as plain ones; wildcards stay what they were."""
-    return text.lower() if text.isascii() else _fold(text)
-
-
-@lru_cache(maxsize=65536)
-def _fold(text: str) -> str:
-    apart = "".join(_decomposed(letter) for letter in text)
-    plain = "".join(letter for letter in apart if not "\u0300" <= letter <= "\u036f")
-    return unicodedata.normalize("NFC", plain.casefold().translate(_LETTERS))
-
-
-def _decomposed(letter: str) -> str:
-    """A letter taken apart, unless it would become a wildcard."""
-    apart = unicodedata.normalize("NFKD", letter)
-    return letter if "*" in apart or "?" in apart else apart
-
-
-def _groups(value: Any) -> list[str]:
-    """The three component groups of a value of PN in DICOM JSON, folded."""
-    if isinstance(value, dict):
-        found: list[Any] = [value.get(name) for name in GROUPS]
-    else:
-        found = [*str(value).split("=", 2), "", ""][:3]
-    return [fold(text) if isinstance(text, str) else "" for text in found]
 
 
 def matches_name(key: str, value: Any, fuzzy: bool) -> bool:
@@ -66,7 +19,7 @@ def matches_name(key: str, value: Any, fuzzy: bool) -> bool:
 
     A key without `=` may be any of the groups; with `=`, each group that it gives has to be as it says.
     """
-    groups = _groups(value)
+    groups = groups_of(value)
     if "=" not in key:
         return any(group and _matches_group(fold(key), group, fuzzy) for group in groups)
     wanted = key.split("=")
@@ -78,7 +31,7 @@ def matches_name(key: str, value: Any, fuzzy: bool) -> bool:
 
 def _matches_group(key: str, group: str, fuzzy: bool) -> bool:
     """Both folded. As one text, or component by component, where `A^*` is also who has but a family name."""
-    wanted, found = _components(key), _components(group)
+    wanted, found = components_of(key), components_of(group)
     if not found:
         return False
     if matches_wildcard("^".join(wanted), "^".join(found)):
@@ -90,38 +43,17 @@ def _matches_group(key: str, group: str, fuzzy: bool) -> bool:
     return fuzzy and _resembles(key, group)
 
 
-def _components(text: str) -> list[str]:
-    """The components without spaces around them and without empty ones at the end (PS3.5 6.2.1.1)."""
-    found = [part.strip(" ") for part in text.split("^")]
-    while found and not found[-1]:
-        found.pop()
-    return found
-
-
 # -- Fuzzy ---------------------------------------------------------------------------------------------------
 
 
 def _resembles(key: str, group: str) -> bool:
     """Whether each word of `key` is one of `group`, in any order; or all of them, written together."""
-    wanted, found = _words(key), _words(group)
+    wanted, found = words_of(key), words_of(group)
     if not wanted or not found:
         return False
-    if _is_nearly("".join(wanted), "".join(found)):
+    if is_nearly("".join(wanted), "".join(found)):
         return True
     return len(wanted) <= min(len(found), _MOST_WORDS) and _assign(wanted, found)
-
-
-def _words(text: str) -> list[str]:
-    return [_hiragana(word) for word in _WORDS.split(text) if word]
-
-
-def _hiragana(word: str) -> str:
-    if word.isascii():
-        return word
-    return "".join(
-        chr(ord(letter) - _TO_HIRAGANA) if _SMALL_KATAKANA <= ord(letter) <= _LAST_KATAKANA else letter
-        for letter in word
-    )
 
 
 def _assign(wanted: Sequence[str], found: Sequence[str]) -> bool:
@@ -130,7 +62,7 @@ def _assign(wanted: Sequence[str], found: Sequence[str]) -> bool:
 
     def place(index: int, seen: set[int]) -> bool:
         for other, word in enumerate(found):
-            if other not in seen and _matches_word(wanted[index], word):
+            if other not in seen and matches_word(wanted[index], word):
                 seen.add(other)
                 if other not in owner or place(owner[other], seen):
                     owner[other] = index
@@ -140,14 +72,14 @@ def _assign(wanted: Sequence[str], found: Sequence[str]) -> bool:
     return all(place(index, set()) for index in range(len(wanted)))
 
 
-def _matches_word(wanted: str, found: str) -> bool:
+def matches_word(wanted: str, found: str) -> bool:
     """Whether a word begins with the wanted one, is as its wildcards say, or differs by one typo."""
     if has_wildcard(wanted):
         return matches_wildcard(wanted, found)
-    return found.startswith(wanted) or _is_nearly(wanted, found)
+    return found.startswith(wanted) or is_nearly(wanted, found)
 
 
-def _is_nearly(one: str, other: str) -> bool:
+def is_nearly(one: str, other: str) -> bool:
     """Whether two words are the same, or one letter is wrong, missing, too many, or changes places."""
     if one == other:
         return True

@@ -4,7 +4,8 @@ One rule: URLs alone are made absolute, and what is not asked for is left out; t
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin
 
@@ -18,6 +19,7 @@ from staticwado.dicomweb.multipart import envelope_type, join
 from staticwado.dicomweb.query import STUDY_INSTANCE_UID, Query, parse_query
 from staticwado.dicomweb.resource import Resource, View, format_path
 from staticwado.dicomweb.routes import DICOM_XML
+from staticwado.dicomweb.scope import Scope
 from staticwado.search.engine import Engine, Found, Page
 from staticwado.search.index import Entry
 from staticwado.store.local import Stat
@@ -34,22 +36,25 @@ def search(
     resource: Resource,
     parameters: Iterable[tuple[str, str]],
     wanted: Wanted,
+    scope: Scope | None,
+    is_unwanted: Callable[[], bool] | None = None,
 ) -> Answer:
-    """A page of matches; 200 with an empty list where there are none (CP-2473).
+    """A page of matches among the studies of `scope`; 200 with an empty list where there are none (CP-2473).
 
-    Raises BadRequest, NotAcceptable, StoreUnavailable, TooMuch, Unsupported.
+    `is_unwanted` says that the client has gone. Raises BadRequest, NotAcceptable, StoreUnavailable,
+    TookTooLong, TooMuch, Unsupported.
     """
     offer = choose(wanted.ranges, OFFERS)
     given = list(parameters)
-    query = parse_query(resource, given)
-    depends = _depends(archive, query)
-    page = engine.search(query)
+    query = replace(parse_query(resource, given), scope=scope)
+    depends = _depends(archive, query, engine.has_catalog)
+    page = engine.search(query, is_unwanted)
     entries = _answered(page, query, wanted.root, _is_ohif(query, given))
     headers = _headers(query, page, wanted.root)
     body = orjson.dumps(entries, option=orjson.OPT_SORT_KEYS)
     digest = hashlib.blake2b(body, digest_size=24).hexdigest()
     if offer.multipart:
-        return _as_xml(entries, digest, headers, depends)
+        return replace(_as_xml(entries, digest, headers, depends), absent=_absent(archive, query))
     gzip = wanted.gzip and len(body) >= _WORTH_COMPRESSING
     return Answer(
         offer.media_type,
@@ -59,6 +64,7 @@ def search(
         headers=headers,
         view="search",
         depends=depends,
+        absent=_absent(archive, query),
     )
 
 
@@ -70,11 +76,22 @@ def _headers(query: Query, page: Page, root: str) -> dict[str, str]:
     return {"Warning": ", ".join(f"299 {root}: {text}" for text in texts)} if texts else {}
 
 
-def _depends(archive: Archive, query: Query) -> tuple[str, Stat] | None:
-    """The file that the answer stands on, looked at before it is read: a later change is always seen."""
+def _depends(archive: Archive, query: Query, has_catalog: bool) -> tuple[str, Stat] | None:
+    """The file that the answer stands on, looked at before it is read: a later change is always seen.
+
+    None for what depends on more: on who asks, or, where there is a catalog, on all studies.
+    """
     source = _source(query)
-    located = archive.locate(source) if source is not None else None
+    if source is None or query.scope is not None or (has_catalog and source.study is None):
+        return None
+    located = archive.locate(source)
     return None if located is None else (located.path, located.stat)
+
+
+def _absent(archive: Archive, query: Query) -> str | None:
+    """The file that says that a study has instances which the file of the answer lacks."""
+    source = _source(query)
+    return archive.pending_path(source.study) if source is not None and source.study is not None else None
 
 
 def _source(query: Query) -> Resource | None:

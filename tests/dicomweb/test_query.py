@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staticwado.dicomweb.criteria import Attribute, DateTime, Empty, Every, Item, OneOf, Tag, Text
+from staticwado.dicomweb.criteria import Attribute, DateTime, Empty, Every, Item, OneOf, Some, Tag, Text
 from staticwado.dicomweb.fields import Level
 from staticwado.dicomweb.query import Query, parse_query
 from staticwado.dicomweb.resource import Resource, View
@@ -154,9 +154,10 @@ def test_two_quotes_ask_for_no_value_only_where_that_is_switched_on() -> None:
 
 
 def test_several_values_are_all_wanted_only_where_that_is_switched_on() -> None:
-    for value in ("CT\\PT", "CT,PT"):
+    both = (Text("CT", True), Text("PT", True))
+    for value, test in (("CT\\PT", Text("CT\\PT", True)), ("CT,PT", Some(both))):
         pairs = [("ModalitiesInStudy", value)]
-        assert only(parse_query(STUDIES, pairs)) == Attribute(Tag("00080061"), "CS", Text(value, True))
+        assert only(parse_query(STUDIES, pairs)) == Attribute(Tag("00080061"), "CS", test)
         found = only(parse_query(STUDIES, [*pairs, ("multiplevaluematching", "true")]))
         assert found == Attribute(Tag("00080061"), "CS", Every((Text("CT", False), Text("PT", False))))
     for value in ("CT\\", "C*\\PT"):

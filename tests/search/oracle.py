@@ -23,7 +23,7 @@ def expression(pattern: str, flags: int = 0) -> re.Pattern[str]:
 
 def plain(text: str) -> str:
     apart = unicodedata.normalize("NFD", text)
-    return "".join(letter for letter in apart if not unicodedata.combining(letter)).lower()
+    return "".join(letter for letter in apart if not unicodedata.combining(letter)).lower().replace("ø", "o")
 
 
 def is_name(key: str, name: dict[str, str]) -> bool:
@@ -93,6 +93,8 @@ def is_value(vr: str, key: str, value: Any) -> bool:
         return is_date(key, value)
     if vr == "TM":
         return is_time(key, value)
+    if vr in ("CS", "AS"):
+        return any(expression(one).fullmatch(str(value).strip(" ")) for one in key.split(","))
     return expression(key.strip(" ")).fullmatch(str(value).strip(" ")) is not None
 
 

@@ -10,12 +10,11 @@ from staticwado.archive import Archive
 from staticwado.dicomweb.fields import Level
 from staticwado.dicomweb.query import Query
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.errors import StoreUnavailable
-from staticwado.search import engine as engine_module
-from staticwado.search.engine import Engine
+from staticwado.errors import StoreUnavailable, TookTooLong
+from staticwado.search.engine import Engine, Limits
 from staticwado.search.index import IndexReader
 from staticwado.search.wildcards import matches_wildcard
-from tests.web.tree import STUDIES, STUDY, make_tree
+from tests.web.tree import STUDIES, make_tree
 
 
 @pytest.mark.parametrize(
@@ -96,14 +95,18 @@ def test_entries_that_are_no_entries_are_left_out(tmp_path: Path) -> None:
     assert studies_found(Engine(tree.archive), Query(Level.STUDY)) == []
 
 
-def test_answers_across_studies_have_a_longest_length(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answers_have_a_longest_length(tmp_path: Path) -> None:
     tree = make_tree(tmp_path)
-    monkeypatch.setattr(engine_module, "MAXIMUM_RESULTS", 3)
-    page = Engine(tree.archive).search(Query(Level.SERIES))
+    engine = Engine(tree.archive, limits=Limits(results=3))
+    page = engine.search(Query(Level.SERIES))
     assert (len(page.found), page.remaining) == (3, 2)
-    assert len(Engine(tree.archive).search(Query(Level.SERIES, STUDY)).found) == 3
+
+
+def test_a_search_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path)
+    tree.json(Resource(View.STUDIES), [{"0020000D": {"vr": "UI", "Value": ["7.7"]}}] * 100)
+    with pytest.raises(TookTooLong, match="narrow it"):
+        Engine(tree.archive, limits=Limits(seconds=0.0)).search(Query(Level.STUDY))
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staticwado.search.names import fold, matches_name
+from staticwado.dicomweb.names import fold
+from staticwado.search.names import matches_name
 
 YAMADA = {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
 

@@ -9,7 +9,7 @@ import pytest
 from staticwado.dicom.xmlreader import parse_xml
 from staticwado.dicomweb.attributes import INSTANCE_REQUIRED, SERIES_REQUIRED, STUDY_REQUIRED
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.search import engine as engine_module
+from staticwado.search import scan as engine_module
 from tests.web.archives import convert
 from tests.web.conftest import Client, Reply, StartServer
 from tests.web.tree import (
