@@ -3,9 +3,10 @@
 One rule: whoever reads gets whole files or NotFound; damage is StoreUnavailable, never an empty answer.
 """
 
-import uuid
+import filecmp
+import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,12 +21,17 @@ from staticwado.dicomweb.multipart import TAIL, split_one
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import ConfigurationError, NotFound, StoreUnavailable
 from staticwado.layout import StoredAs
+from staticwado.store.journal import Mark, format_note, parse_journal
 from staticwado.store.local import LocalStore, Staging, Stat
 
 COMPRESSION_LEVEL = 2
 """isal's level: 1.5 microseconds an instance of a series, twenty times faster than zlib 6."""
 MARKER_BYTES = orjson.dumps({"layout": layout.VERSION}, option=orjson.OPT_APPEND_NEWLINE)
+NOTHING: Mapping[tuple[str, str], Stat] = {}
+_BUCKETS = 256
+_INDEX_NOTES = "studies.pending"
 _HEAD = 512
+_CHUNK = 1 << 20
 _DAMAGED: tuple[type[Exception], ...] = (IsalError, zlib.error, EOFError)  # type: ignore[assignment]
 
 
@@ -52,8 +58,19 @@ class FrameLocation:
 
 def compress(data: bytes) -> bytes:
     """gzip without name and time, so that equal data are equal files."""
+    return b"".join(compress_all([data]))
+
+
+def compress_all(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """gzip of `pieces` together, in memory of one chunk; the same bytes however they are cut."""
     packer = isal_zlib.compressobj(COMPRESSION_LEVEL, isal_zlib.DEFLATED, 31)
-    return bytes(packer.compress(data) + packer.flush())
+    waiting = bytearray()
+    for piece in pieces:
+        waiting += piece
+        while len(waiting) >= _CHUNK:  # the codec's output depends on how it is fed
+            yield bytes(packer.compress(memoryview(waiting)[:_CHUNK].tobytes()))
+            del waiting[:_CHUNK]
+    yield bytes(packer.compress(bytes(waiting)) + packer.flush())
 
 
 def decompress(data: bytes, name: str) -> bytes:
@@ -159,8 +176,11 @@ class Archive:
 
     def exists(self, study: str, series: str, instance: str) -> bool:
         """Whether an instance exists: whether its metadata does."""
-        key = layout.stored_as(Resource(View.METADATA, study, series, instance)).key
-        return self.store.stat(key) is not None
+        return self.instance_stat(study, series, instance) is not None
+
+    def instance_stat(self, study: str, series: str, instance: str) -> Stat | None:
+        """What tells an instance from one that takes its place: of its metadata; None if there is none."""
+        return self.store.stat(layout.stored_as(Resource(View.METADATA, study, series, instance)).key)
 
     def studies(self) -> Iterator[str]:
         """The UIDs of all study folders, sorted."""
@@ -216,6 +236,25 @@ class Archive:
         """Remove the stored form of `resource`, if there is one."""
         self.store.remove(layout.stored_as(resource).key)
 
+    def write_stream(self, resource: Resource, pieces: Iterable[bytes]) -> bool:
+        """Replace `resource`, which is kept compressed, by `pieces` together if that changes it; whether it
+        did. Nothing changes if `pieces` fail.
+        """
+        key = layout.stored_as(resource).key
+        staging = self.staging()
+        try:
+            with staging.create("stream") as file:
+                for packed in compress_all(pieces):
+                    file.write(packed)
+            target = self.store.path(key)
+            if os.path.exists(target) and filecmp.cmp(staging.path("stream"), target, shallow=False):
+                return False
+            self.store.sync()
+            staging.publish_file("stream", key)
+        finally:
+            staging.close()
+        return True
+
     def staging(self) -> Staging:
         """A private folder for files that are to be published."""
         return self.store.staging(layout.STAGING)
@@ -231,29 +270,105 @@ class Archive:
         """
         return self.store.lock(f"{layout.LOCKS}/{name}", shared=shared)
 
+    def bucket_lock(self, kind: str, study: str) -> str:
+        """The name of a lock that a study shares with a few others: so there are few lock files."""
+        return f"{kind}.{zlib.crc32(study.encode()) % _BUCKETS:02x}"
+
+    def try_lock(self, name: str) -> AbstractContextManager[bool]:
+        """A lock that is not waited for; says whether it is held."""
+        return self.store.try_lock(f"{layout.LOCKS}/{name}")
+
     def shared_lock_if_known(self, name: str) -> AbstractContextManager[bool]:
         """The same, shared, for readers that must not write: nothing is locked where no writer ever was."""
         return self.store.shared_lock_if_there(f"{layout.LOCKS}/{name}")
 
     def mark_pending(self, study: str, instances: Iterable[tuple[str, str]] = ()) -> None:
-        """Note that the summaries of a study are owed, before the study is written to; under its lock.
+        """Note that the summaries of a study are owed, before the study is written to; under its lock, shared
+        or alone, which is held until the writing is done.
 
-        `instances`: series and instance UIDs of what is about to become visible.
+        `instances`: series and instance UIDs of what is about to become visible; without any, the whole study
+        must be looked at. Adds to the study's journal by one write, and makes nothing durable.
         """
-        self.store.note(f"{layout.PENDING}/{study}", uuid.uuid4().hex)
+        self.store.append(f"{layout.PENDING}/{study}", format_note(instances))
 
-    def pending_mark(self, study: str) -> str:
-        """What tells this mark of a study from the next one; empty if there is none."""
+    def is_pending(self, study: str) -> bool:
+        """Whether summaries of a study are owed: one look at the file system."""
+        return self.store.stat(f"{layout.PENDING}/{study}") is not None
+
+    def pending_stat(self, study: str) -> Stat | None:
+        """What tells one state of a study's journal from another; None if nothing is owed."""
+        return self.store.stat(f"{layout.PENDING}/{study}")
+
+    def pending_path(self, study: str) -> str:
+        """Where the journal of a study lies while summaries are owed."""
+        return self.store.path(f"{layout.PENDING}/{study}")
+
+    def pending_lines(self, study: str, offset: int = 0) -> bytes:
+        """The whole lines of a study's journal from `offset` on; empty if there are none."""
+        key = f"{layout.PENDING}/{study}"
         try:
-            return self.store.read(f"{layout.PENDING}/{study}").decode("latin-1")
-        except NotFound:
-            return ""
+            with open(self.store.path(key), "rb", buffering=0) as file:
+                file.seek(offset)
+                data = file.read()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise StoreUnavailable(f"{key} could not be read: {error.strerror}") from error
+        return data[: data.rfind(b"\n") + 1]
 
-    def clear_pending(self, study: str, mark: str) -> None:
-        """Remove the mark of a study, unless it was marked again since `mark` was read."""
+    def pending_mark(self, study: str) -> Mark:
+        """How far the journal of a study goes; an empty mark if there is none."""
+        return Mark.of(self.pending_lines(study))
+
+    def clear_pending(self, study: str, mark: Mark, seen: Mapping[tuple[str, str], Stat] = NOTHING) -> bool:
+        """Remove the journal of a study, if it still is as `mark` says and holds nothing that was overlooked;
+        whether nothing is owed now.
+
+        `seen`: the instances (series, instance) that the summaries hold, and the metadata that were read for
+        each. A writer may have added its lines before `mark` was read and renamed its instances after the
+        summariser looked: what it names and what is there must be what was seen.
+        """
         with self.lock(study):
-            if self.pending_mark(study) == mark:
-                self.store.remove(f"{layout.PENDING}/{study}")
+            if not self.is_pending(study):
+                return True
+            if not self.is_summarised(study, mark, seen):
+                return False
+            self.store.remove(f"{layout.PENDING}/{study}")
+            return True
+
+    def is_summarised(self, study: str, mark: Mark, seen: Mapping[tuple[str, str], Stat] = NOTHING) -> bool:
+        """Whether the journal of a study still is as `mark` says, and names nothing that is there and was not
+        seen: for `clear_pending`.
+        """
+        lines = self.pending_lines(study)
+        return Mark.of(lines) == mark and all(
+            seen.get(one) == self.instance_stat(study, *one) for one in parse_journal(lines).instances
+        )
+
+    def mark_index(self, studies: Iterable[str]) -> None:
+        """Note that the whole-archive index is owed, because of `studies`, before their own marks go."""
+        with self.lock(_INDEX_NOTES, shared=True):
+            # The first line end closes what a writer that died, or a power cut, left unfinished.
+            lines = "".join(["\n", *(f"{one}\n" for one in studies)])
+            self.store.append(layout.PENDING_INDEX, lines.encode("ascii"))
+
+    def pending_index(self) -> tuple[list[str], int] | None:
+        """The studies because of which the whole-archive index is owed, and what tells this state from the
+        next one; None if it is not owed.
+        """
+        try:
+            lines = self.store.read(layout.PENDING_INDEX)
+        except NotFound:
+            return None
+        named = dict.fromkeys(lines.decode("latin-1").split("\n"))
+        return [one for one in named if is_uid(one)], len(lines)
+
+    def clear_index(self, size: int) -> None:
+        """Note that the whole-archive index is as it should be, unless more was noted than `size` says."""
+        with self.lock(_INDEX_NOTES):
+            stat = self.store.stat(layout.PENDING_INDEX)
+            if stat is not None and stat.size == size:
+                self.store.remove(layout.PENDING_INDEX)
 
     def pending(self) -> list[str]:
         """Studies whose summaries are owed, sorted."""

@@ -16,11 +16,21 @@ from staticwado.dicomweb.resource import Resource, View, is_bulkdata_id
 VERSION = 1
 MARKER = "staticwado.json"
 STUDIES = "studies"
+MONTHS = f"{STUDIES}/months"
+UNDATED = "undated"
+"""The month of studies that have no date, or none that is one."""
 PRIVATE = ".staticwado"
 STAGING = f"{PRIVATE}/staging"
 PENDING = f"{PRIVATE}/pending"
+PENDING_INDEX = f"{PENDING}/studies"
 LOCKS = f"{PRIVATE}/locks"
 LEDGER = f"{PRIVATE}/sources.sqlite"
+CATALOG = f"{PRIVATE}/index.sqlite"
+SPOOL = f"{PRIVATE}/spool"
+TRASH = f"{PRIVATE}/trash"
+DELETED = f"{PRIVATE}/deleted"
+CACHE = f"{PRIVATE}/cache"
+ASIDE = f"{PRIVATE}/aside"
 
 DICOM_JSON = "application/dicom+json"
 JSON = "application/json"
@@ -103,6 +113,10 @@ def stored_as(resource: Resource) -> StoredAs:
             return StoredAs(MARKER, JSON, None, immutable=False)
         case View.STUDIES:
             return _json(f"{STUDIES}/index.json.gz")
+        case View.MONTHS if resource.rendition is None:
+            return StoredAs(f"{MONTHS}/index.json.gz", JSON, "gzip", immutable=False)
+        case View.MONTHS if is_month(resource.rendition):
+            return _json(f"{MONTHS}/{resource.rendition}.json.gz")
         case View.INDEX if resource.study is not None and resource.series is None:
             return _json(f"{folder}/index.json.gz")
         case View.SERIES if resource.study is not None and resource.series is None:
@@ -162,9 +176,25 @@ def resource_of(key: str) -> Resource | None:
     match key.split("/"):
         case ["studies", "index.json.gz"]:
             return Resource(View.STUDIES)
+        case ["studies", "months", name] if name.endswith(".json.gz"):
+            return _of_months(name.removesuffix(".json.gz"))
         case ["studies", study, *rest] if is_uid(study):
             return _in_study(Resource(View.INDEX, study), rest)
     return None
+
+
+_MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
+
+
+def is_month(name: str | None) -> bool:
+    """Whether the index of all studies may have a file for the month `name`."""
+    return name is not None and (name == UNDATED or _MONTH.fullmatch(name) is not None)
+
+
+def _of_months(name: str) -> Resource | None:
+    if name == "index":
+        return Resource(View.MONTHS)
+    return Resource(View.MONTHS, rendition=name) if is_month(name) else None
 
 
 _STUDY_LEAVES = {

@@ -109,14 +109,30 @@ def test_a_batch_is_visible_when_published_and_drops_what_it_is_told_to(archive:
 
 
 def test_a_pending_mark_is_cleared_only_as_it_was_read(archive: Archive) -> None:
-    assert archive.pending_mark("1.2") == ""
+    assert not archive.is_pending("1.2")
     archive.mark_pending("1.2")
     first = archive.pending_mark("1.2")
     archive.mark_pending("1.2")
-    archive.clear_pending("1.2", first)
+    assert not archive.clear_pending("1.2", first)
     assert archive.pending() == ["1.2"]
-    archive.clear_pending("1.2", archive.pending_mark("1.2"))
+    assert archive.clear_pending("1.2", archive.pending_mark("1.2"))
     assert archive.pending() == []
+    assert archive.clear_pending("1.2", first), "nothing is owed"
+
+
+def test_a_mark_is_not_cleared_while_an_instance_that_it_names_was_not_seen(archive: Archive) -> None:
+    archive.mark_pending("1.2", [("1.3", "1.4"), ("1.3", "1.5")])
+    mark = archive.pending_mark("1.2")
+    archive.write(INSTANCE, b"[{}]")
+    assert not archive.clear_pending("1.2", mark)
+    stat = archive.instance_stat("1.2", "1.3", "1.4")
+    assert stat is not None
+    archive.store.remove("studies/1.2/series/1.3/instances/1.4/metadata.gz")
+    archive.write(INSTANCE, b"[{},{}]")
+    assert not archive.clear_pending("1.2", mark, {("1.3", "1.4"): stat}), "another took its place"
+    now = archive.instance_stat("1.2", "1.3", "1.4")
+    assert now is not None
+    assert archive.clear_pending("1.2", mark, {("1.3", "1.4"): now}), "1.5 never came"
 
 
 def test_decompressing_names_the_file() -> None:

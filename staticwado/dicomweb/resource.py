@@ -22,6 +22,10 @@ class View(Enum):
     """The list of series: of a study, or of all studies (search)."""
     INSTANCES = "instances"
     """The list of instances: of a series, of a study, or of all studies (search)."""
+    MONTHS = "months"
+    """The list of all studies by month of Study Date, the month being the rendition; without one, which
+    months there are (docs/static-hosts.md).
+    """
     INDEX = "index"
     """The precomputed study index file: the one-element answer to ?StudyInstanceUID=…"""
     PART10 = "part10"

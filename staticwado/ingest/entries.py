@@ -144,3 +144,48 @@ def _collected(vr: str, groups: Groups, tag: str) -> Dataset:
     values = (first_value({tag: element}, tag) for element in _elements(groups, tag))
     known = sorted({str(value) for value in values if value is not None and not isinstance(value, dict)})
     return {"vr": vr, "Value": known} if known else {"vr": vr}
+
+
+# -- merging: what a search shows of instances before their index files are made ----------------------------
+
+
+def merge_series(entry: Dataset, dataset: Dataset) -> Dataset:
+    """The entry of a series with one more instance: values that are there stand, empty ones are filled."""
+    wanted = (*attributes.SERIES_REQUIRED, *attributes.SERIES_KNOWN)
+    return dict(sorted({**_filled(entry, dataset, wanted), "00201209": _plus(entry, "00201209", 1)}.items()))
+
+
+def merge_study(entry: Dataset, dataset: Dataset, *, new_series: bool) -> Dataset:
+    """The entry of a study with one more instance, which may be the first of its series."""
+    merged = _filled(entry, dataset, (*attributes.STUDY_REQUIRED, *attributes.STUDY_KNOWN))
+    merged[attributes.MODALITIES_IN_STUDY] = {
+        "Value": [],
+        **_with(entry.get(attributes.MODALITIES_IN_STUDY), "CS", dataset, "00080060"),
+    }
+    merged[attributes.SOP_CLASSES_IN_STUDY] = _with(
+        entry.get(attributes.SOP_CLASSES_IN_STUDY), "UI", dataset, "00080016"
+    )
+    merged["00201206"] = _plus(entry, "00201206", int(new_series))
+    merged["00201208"] = _plus(entry, "00201208", 1)
+    return dict(sorted(merged.items()))
+
+
+def _filled(entry: Dataset, dataset: Dataset, wanted: Iterable[str]) -> Dataset:
+    merged = dict(entry)
+    for tag in wanted:
+        element, found = dataset.get(tag), merged.get(tag)
+        if element is not None and (found is None or (_is_empty(found) and not _is_empty(element))):
+            merged[tag] = element
+    return merged
+
+
+def _plus(entry: Dataset, tag: str, more: int) -> Dataset:
+    return {"vr": "IS", "Value": [int(first_value(entry, tag) or 0) + more]}
+
+
+def _with(element: Any, vr: str, dataset: Dataset, tag: str) -> Dataset:
+    value = first_value(dataset, tag)
+    known = set(element.get("Value", ())) if isinstance(element, dict) else set()
+    if value is not None and not isinstance(value, dict):
+        known.add(str(value))
+    return {"vr": vr, "Value": sorted(known)} if known else {"vr": vr}

@@ -1,35 +1,97 @@
 """Bringing derived data up to date: what is owed after instances came or went, or all of it.
 
-One rule: what is owed stays marked until it is durably there, so that whoever comes next finds it.
+One rule: what is owed stays noted until it is durably there, so that whoever comes next finds it; writers
+wait for nothing but the moment in which a note is removed (docs/decisions/0009).
 """
 
 from collections.abc import Iterable
+from functools import partial
 
 from staticwado.archive import Archive
+from staticwado.catalog.database import Catalog
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.ingest.summarise import Summarised, refresh_index, summarise
+from staticwado.ingest.catalogue import default_catalog, rebuild, take_over
+from staticwado.ingest.healing import heal
+from staticwado.ingest.summarise import Summarised, summarise
+from staticwado.ingest.whole_index import refresh_index
 
 STUDIES_A_TIME = 32
 
 
-def settle(archive: Archive, studies: Iterable[str] | None = None) -> Summarised:
-    """Make what summaries are owed: of `studies`, or of all that are pending. Raises StoreUnavailable."""
+def settle(
+    archive: Archive,
+    studies: Iterable[str] | None = None,
+    catalog: Catalog | None = None,
+    *,
+    index: bool = True,
+) -> Summarised:
+    """Make what summaries are owed: of `studies`, or of all that are pending; then, if `index`, the index of
+    all studies, which else stays owed.
+
+    `catalog`: the one that is told; without it that of the archive, if there is one. Raises StoreUnavailable.
+    """
     owed = archive.pending() if studies is None else sorted(set(studies))
-    done = Summarised()
-    for start in range(0, len(owed), STUDIES_A_TIME):
-        done.add(summarise(archive, owed[start : start + STUDIES_A_TIME]))
-    if owed or archive.locate(Resource(View.STUDIES)) is None:
-        refresh_index(archive, owed)
-    archive.store.sync()
-    for study, mark in done.marks.items():
-        archive.clear_pending(study, mark)
+    catalog = catalog or default_catalog(archive)
+    done = _settle_all(archive, owed, catalog)
+    if index:
+        settle_index(archive, catalog)
     return done
 
 
+def _settle_all(archive: Archive, studies: list[str], catalog: Catalog | None) -> Summarised:
+    done = Summarised()
+    for start in range(0, len(studies), STUDIES_A_TIME):
+        done.add(_settle_some(archive, studies[start : start + STUDIES_A_TIME], catalog))
+    return done
+
+
+def _settle_some(archive: Archive, studies: list[str], catalog: Catalog | None) -> Summarised:
+    done = summarise(archive, studies)
+    if done.marks:
+        archive.mark_index(done.marks)
+    archive.store.sync()
+    for study, mark in done.marks.items():
+        seen = done.seen[study]
+        # The catalog first: a reader finds in it, or in the journal, whatever was acknowledged. It is left as
+        # it is where the journal goes on: it may hold more than the summaries then.
+        if catalog is None or take_over(
+            archive, catalog, study, partial(archive.is_summarised, study, mark, seen)
+        ):
+            archive.clear_pending(study, mark, seen)
+    done.seen.clear()
+    return done
+
+
+def settle_index(archive: Archive, catalog: Catalog | None = None) -> None:
+    """Bring the index of all studies up to date, if it is owed or missing. Raises StoreUnavailable."""
+    owed = archive.pending_index()
+    if owed is None and archive.locate(Resource(View.STUDIES)) is not None:
+        return
+    studies, size = owed or ([], 0)
+    usable = catalog if catalog is not None and catalog.is_complete() else None
+    refresh_index(archive, studies, usable)
+    archive.store.sync()
+    archive.clear_index(size)
+
+
 def index(archive: Archive) -> Summarised:
-    """Make every derived file again from the instances alone. Raises StoreUnavailable."""
+    """Make every derived file again from the instances alone, and the catalog, if there is one; move aside
+    what belongs to no instance. Raises StoreUnavailable.
+    """
     archive.clear_staging()
-    studies = list(archive.studies())
+    studies = sorted({*archive.studies(), *archive.pending()})
+    found = Summarised()
     for study in studies:
-        archive.mark_pending(study)
-    return settle(archive, {*studies, *archive.pending()})
+        with archive.lock(study):
+            archive.mark_pending(study)
+            healed = heal(archive, study)
+        found.notes += healed.notes
+        found.faults += healed.faults
+    archive.mark_index(studies)
+    done = _settle_all(archive, studies, None)
+    done.add(found)
+    catalog = default_catalog(archive)
+    if catalog is not None:
+        rebuild(archive, catalog)
+    settle_index(archive, catalog)
+    return done

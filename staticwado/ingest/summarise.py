@@ -18,16 +18,17 @@ from staticwado.dicomweb.jsontext import parse_dataset
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import NotFound, StaticWadoError, StoreUnavailable
 from staticwado.ingest.entries import (
-    first_value,
     instance_entry,
     instance_order,
     series_entry,
     series_order,
-    sort_studies,
     study_entry,
 )
+from staticwado.store.journal import Mark
+from staticwado.store.local import Stat
 
 Dataset = dict[str, Any]
+Seen = dict[tuple[str, str], Stat]
 COMPACT_VERSION = 1
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 """What metadata that are JSON but not DICOM JSON raise: somebody else wrote them."""
@@ -57,30 +58,38 @@ class Summarised:
     """Instances of a study that disagree."""
     faults: list[str] = field(default_factory=list)
     """Studies whose summaries could not be made, and why; they stay owed."""
-    marks: dict[str, str] = field(default_factory=dict)
-    """The studies that were summarised, and the pending mark that each had."""
+    marks: dict[str, Mark] = field(default_factory=dict)
+    """The studies that were summarised, and how far the journal of each went."""
+    seen: dict[str, dict[tuple[str, str], Stat]] = field(default_factory=dict)
+    """Of each of them what was read: series and instance UID -> its metadata."""
 
     def add(self, other: "Summarised") -> None:
         self.notes += other.notes
         self.faults += other.faults
         self.marks |= other.marks
+        self.seen |= other.seen
 
 
 def summarise(archive: Archive, studies: Iterable[str]) -> Summarised:
     """Make the derived files of `studies` anew.
 
     All of them become visible after one sync. Studies without instances lose their index files. A study whose
-    instances are damaged keeps the files that it has. Raises StoreUnavailable if nothing can be written.
+    instances are damaged keeps the files that it has. Writers are not kept waiting meanwhile: what they add
+    stays in the journal. Raises StoreUnavailable if nothing can be written.
     """
     done = Summarised()
     with ExitStack() as stack:
         writer = stack.enter_context(archive.batch())
-        for study in sorted(set(studies)):
-            stack.enter_context(archive.lock(study))
-            mark = archive.pending_mark(study)
+        wanted = sorted(set(studies))
+        for name in sorted({archive.bucket_lock("summary", study) for study in wanted}):
+            stack.enter_context(archive.lock(name))
+        for study in wanted:
+            with archive.lock(study, shared=True):  # who takes instances away has it alone until it is done
+                mark = archive.pending_mark(study)
             before = writer.staged
+            seen: Seen = {}
             try:
-                for resource, data in derive(archive, study, done.notes):
+                for resource, data in derive(archive, study, done.notes, seen):
                     if data is None:
                         archive.remove(resource)
                     else:
@@ -93,20 +102,22 @@ def summarise(archive: Archive, studies: Iterable[str]) -> Summarised:
                 text = f"the metadata of an instance are malformed ({type(error).__name__}: {error})"
                 done.faults.append(f"study {study} was not indexed: {text}")
             else:
-                done.marks[study] = mark
+                done.marks[study], done.seen[study] = mark, seen
         writer.publish()
     return done
 
 
-def derive(archive: Archive, study: str, notes: list[str]) -> Iterator[tuple[Resource, bytes | None]]:
+def derive(
+    archive: Archive, study: str, notes: list[str], seen: Seen | None = None
+) -> Iterator[tuple[Resource, bytes | None]]:
     """Every derived file of a study: its resource and its bytes, None where it must not exist.
 
-    Nothing is written; `notes` is told where instances disagree. Raises StoreUnavailable if the metadata of
-    an instance are damaged.
+    Nothing is written; `notes` is told where instances disagree, `seen` what was read. Raises
+    StoreUnavailable if the metadata of an instance are damaged.
     """
     found = []
     for uid in archive.series(study):
-        one = _read_series(archive, study, uid)
+        one = _read_series(archive, study, uid, {} if seen is None else seen)
         if one.instances:
             found.append(one)
         else:
@@ -144,15 +155,18 @@ def _series_files(study: str, series: str) -> Iterator[Resource]:
         yield Resource(view, study, series)
 
 
-def _read_series(archive: Archive, study: str, uid: str) -> _Series:
+def _read_series(archive: Archive, study: str, uid: str, seen: Seen) -> _Series:
     series = _Series(uid)
     before: Dataset = {}
     for instance in archive.instance_folders(study, uid):
         resource = Resource(View.METADATA, study, uid, instance)
+        stat = archive.instance_stat(study, uid, instance)
+        if stat is None:
+            continue  # a folder without metadata is no instance (law 4)
         try:
             text = archive.read(resource)[1:-1]
         except NotFound:
-            continue  # a folder without metadata is no instance (law 4)
+            continue
         try:
             dataset = parse_dataset(text)
         except orjson.JSONDecodeError as error:
@@ -160,6 +174,7 @@ def _read_series(archive: Archive, study: str, uid: str) -> _Series:
         if series.instances:
             series.varying |= _share(dataset, before)
         before = dataset
+        seen[uid, instance] = stat
         series.instances.append((instance, text, before))
     series.instances.sort(key=lambda item: instance_order(item[2]))
     return series
@@ -245,34 +260,3 @@ def _thumbnail(archive: Archive, study: str, one: _Series) -> bytes | None:
         if archive.locate(resource) is not None:
             return archive.read(resource)
     return None
-
-
-def refresh_index(archive: Archive, changed: Iterable[str]) -> None:
-    """Bring the whole-archive index up to date: entries of `changed` studies are read anew."""
-    with archive.lock("studies"):
-        known = _known_entries(archive)
-        for study in changed:
-            known.pop(study, None)
-        entries = []
-        for study in archive.studies():
-            entry = known.get(study) or _entry(archive, study)
-            if entry is not None:
-                entries.append(entry)
-        archive.write(Resource(View.STUDIES), _dump(sort_studies(entries)))
-
-
-def _known_entries(archive: Archive) -> dict[str, Dataset]:
-    """The entries of the whole-archive index by study; none if it is missing or damaged: it is derived."""
-    try:
-        entries = archive.read_json(Resource(View.STUDIES))
-    except StaticWadoError:
-        return {}
-    return {str(first_value(entry, "0020000D")): entry for entry in entries}
-
-
-def _entry(archive: Archive, study: str) -> Dataset | None:
-    try:
-        entries = archive.read_json(Resource(View.INDEX, study))
-    except NotFound:
-        return None
-    return entries[0] if entries else None

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from staticwado.store.local import Stat
+from staticwado.web.accesslog import NO_REQUEST, request_id
 
 JSON = "application/json"
 DICOM_JSON = "application/dicom+json"
@@ -61,6 +62,8 @@ class Answer:
     """What the request counts as in the metrics."""
     depends: tuple[str, Stat] | None = None
     """The file (path, stat) that alone makes this answer; while that is unchanged, so is the answer."""
+    absent: str | None = None
+    """A file that must not be there for this to hold: what says that the other one is owed."""
 
     @property
     def length(self) -> int | None:
@@ -117,4 +120,5 @@ def json_answer(value: Any, status: int = 200, view: str = "other", **headers: s
 
 def error_answer(status: int, message: str, view: str = "other", **headers: str) -> Answer:
     """An answer that says what was wrong (PS3.18 8.6.3)."""
-    return json_answer({"error": message}, status, view, Cache_Control="no-store", **headers)
+    told = {"error": message} | ({"request": name} if (name := request_id.get()) != NO_REQUEST else {})
+    return json_answer(told, status, view, Cache_Control="no-store", **headers)

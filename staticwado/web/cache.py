@@ -45,7 +45,9 @@ class AnswerCache:
         except OSError:
             self._drop(key)
             return None
-        if stat != Stat(found.st_size, found.st_mtime_ns, found.st_ino):
+        absent = kept.answer.absent
+        changed = stat != Stat(found.st_size, found.st_mtime_ns, found.st_ino)
+        if changed or (absent is not None and os.path.exists(absent)):
             self._drop(key)
             return None
         self._kept.move_to_end(key)

@@ -5,11 +5,14 @@ One rule: what is kept is the JSON; XML is made an instance at a time, in the or
 
 import hashlib
 import re
+import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
-from staticwado.archive import Archive, Located, decompress
+from staticwado.archive import Archive, Located, compress_all, decompress
 from staticwado.dicom.jsondataset import parse_json
 from staticwado.dicom.sources import gathered
 from staticwado.dicom.xmlmodel import to_xml
@@ -18,7 +21,8 @@ from staticwado.dicomweb.multipart import envelope_type, head, join
 from staticwado.dicomweb.resource import Resource
 from staticwado.dicomweb.routes import DICOM_XML
 from staticwado.errors import BadRequest, BrokenDicom, StoreUnavailable, Unsupported
-from staticwado.web.answer import DICOM_JSON, JSON, Answer, Body, Stream, etag_of, seconds_of
+from staticwado.ingest.live import EMPTY, Live
+from staticwado.web.answer import DICOM_JSON, JSON, Answer, Body, Later, Stream, etag_of, seconds_of
 from staticwado.web.request import Wanted
 from staticwado.web.responses import SMALL, open_span, read_span
 from staticwado.web.wado import loaded, missing, span_of
@@ -33,19 +37,79 @@ OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
 """How data sets without their bulk values can be had, the default first."""
 
 
-def metadata(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
-    """Metadata at any level. Raises NotFound, NotAcceptable, StoreUnavailable, Unsupported."""
+def metadata(archive: Archive, resource: Resource, wanted: Wanted) -> Answer | Later:
+    """Metadata at any level; while the file of a study or series is owed, composed from their instances.
+
+    Raises NotFound, NotAcceptable, StoreUnavailable, Unsupported.
+    """
     offer = choose(wanted.ranges, OFFERS)
+    live = _owing(resource, wanted)
+    if live is None:
+        return _kept(archive, resource, offer, wanted)
+
+    def make() -> Answer:
+        chunks = live.metadata(resource)
+        if chunks is None:
+            return _kept(archive, resource, offer, wanted)
+        first = next(chunks)
+        if first == EMPTY:
+            raise missing(archive, resource)
+        return _composed(chain([first], chunks), offer, wanted)
+
+    return Later(make)
+
+
+def _owing(resource: Resource, wanted: Wanted) -> Live | None:
+    """What knows better than the file, if that may lack something."""
+    live, study = wanted.live, resource.study
+    if live is None or study is None or resource.instance is not None or not live.is_owed(study):
+        return None
+    return live
+
+
+def _kept(archive: Archive, resource: Resource, offer: Offer, wanted: Wanted) -> Answer:
     located = _located(archive, resource)
     if offer.multipart:
         return _as_xml(located)
-    return _stored(located, offer.media_type, wanted.gzip, "metadata")
+    answer = _stored(located, offer.media_type, wanted.gzip, "metadata")
+    return answer if resource.instance is not None else _while_settled(archive, resource, answer)
 
 
-def deduplicated(archive: Archive, resource: Resource, wanted: Wanted) -> Answer:
+def _while_settled(archive: Archive, resource: Resource, answer: Answer) -> Answer:
+    """`answer`, which holds for as long as nothing of its study is owed."""
+    return replace(answer, absent=archive.pending_path(resource.study or ""))
+
+
+def deduplicated(archive: Archive, resource: Resource, wanted: Wanted) -> Answer | Later:
     """The compact form of a study's metadata (docs/layout.md). Raises NotFound, NotAcceptable."""
     offer = choose(wanted.ranges, (Offer(JSON), Offer(DICOM_JSON)))
-    return _stored(_located(archive, resource), offer.media_type, wanted.gzip, "deduplicated")
+
+    def make() -> Answer:
+        answer = _stored(_located(archive, resource), offer.media_type, wanted.gzip, "deduplicated")
+        return _while_settled(archive, resource, answer)
+
+    live = _owing(resource, wanted)
+    if live is None:
+        return make()
+
+    def make_settled() -> Answer:
+        live.settle(resource.study)
+        return make()
+
+    return Later(make_settled)
+
+
+def _composed(chunks: Iterator[bytes], offer: Offer, wanted: Wanted) -> Answer:
+    """Metadata that no file holds yet: no entity tag and no length, as they are read while they are sent."""
+    if offer.multipart:
+        boundary = f"staticwado-{secrets.token_hex(24)}"
+        parts = _parts(chunks, "the metadata", boundary)
+        body = Stream(lambda: gathered(join(parts, boundary), _GATHERED))
+        return Answer(envelope_type(DICOM_XML, boundary), body, vary="Accept", view="metadata")
+    pieces = compress_all(chunks) if wanted.gzip else chunks
+    body = Stream(lambda: gathered(pieces, _GATHERED))
+    encoding = "gzip" if wanted.gzip else None
+    return Answer(offer.media_type, body, encoding=encoding, view="metadata")
 
 
 def _located(archive: Archive, resource: Resource) -> Located:
@@ -128,7 +192,11 @@ def _as_xml(located: Located) -> Answer:
     boundary = f"staticwado-{hashlib.blake2b(etag.encode(), digest_size=24).hexdigest()}"
     return Answer(
         envelope_type(DICOM_XML, boundary),
-        Stream(lambda: gathered(join(_parts(located, boundary), boundary), _GATHERED)),
+        Stream(
+            lambda: gathered(
+                join(_parts(inflate(located), located.stored.key, boundary), boundary), _GATHERED
+            )
+        ),
         etag=etag,
         modified=seconds_of(located.stat),
         vary="Accept",
@@ -136,16 +204,16 @@ def _as_xml(located: Located) -> Answer:
     )
 
 
-def _parts(located: Located, boundary: str) -> Iterator[tuple[bytes, Iterable[bytes]]]:
+def _parts(chunks: Iterable[bytes], name: str, boundary: str) -> Iterator[tuple[bytes, Iterable[bytes]]]:
     number = 0
-    for number, text in enumerate(split_objects(inflate(located)), 1):
+    for number, text in enumerate(split_objects(chunks), 1):
         try:
             dataset = parse_json(text)
         except BadRequest as error:
-            raise StoreUnavailable(f"{located.stored.key}, instance {number}: {error}") from error
+            raise StoreUnavailable(f"{name}, instance {number}: {error}") from error
         yield xml_part(dataset, f"instance {number}", boundary), ()
     if not number:
-        raise StoreUnavailable(f"{located.stored.key} holds no instance")
+        raise StoreUnavailable(f"{name} holds no instance")
 
 
 def xml_part(dataset: Mapping[str, Any], name: str, boundary: str) -> bytes:

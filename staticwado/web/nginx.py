@@ -24,6 +24,7 @@ ARCHIVE, VIEWER, LISTEN = "/srv/staticwado/archive", "/srv/staticwado/viewer", "
 _UID = r"[0-9]+(?:\.[0-9]+)*"
 _STUDY, _SERIES, _INSTANCE, _FRAME = "1.101", "1.102", "1.103", 104
 _SHA = "00/" + "0" * 62
+_MONTH = f"(?:[0-9]{{4}}-[0-9]{{2}}|{layout.UNDATED})"
 _NOTHING, _MISSING = "/nothing.json", "/missing.json"
 _COMMON = {
     "Access-Control-Allow-Origin": "*",
@@ -113,8 +114,14 @@ def _maps() -> Iterator[str]:
     yield "}"
     yield "map $uri $staticwado_type {"
     yield '    default "";'
-    for key in (re.escape(listed).replace("\\-", "-"), _pattern(one, named=False)):
+    for key in (
+        re.escape(listed).replace("\\-", "-"),
+        _pattern(one, named=False),
+        f"{layout.MONTHS}/{_MONTH}[.]json",
+    ):
         yield f"    '~^/{key}$' '{DICOM_JSON}';"
+    manifest = layout.stored_as(Resource(View.MONTHS))
+    yield f"    /{manifest.key.removesuffix('.gz')} '{manifest.media_type}';"
     for place in places():
         yield f"    '~^/{place.pattern}$' '{place.stored.media_type}';"
     yield "}"
@@ -149,6 +156,12 @@ def _locations() -> Iterator[str]:
             yield "    gunzip on;"
         yield f"    rewrite ^ /{place.key} break;"
         yield "}"
+    for url, key in ((layout.MONTHS, "index"), (f"{layout.MONTHS}/(?<month>{_MONTH})", "$month")):
+        yield f'location ~ "^@{url}/?$" {{'
+        yield "    gzip_static always;"
+        yield "    gunzip on;"
+        yield f"    rewrite ^ /{layout.MONTHS}/{key}.json break;"
+        yield "}"
     url, key = (text.rpartition(".")[0] for text in (bulkdata[0].url, bulkdata[0].key))
     yield f'location ~ "^@{url}.(?<suffix>{"|".join(layout.BULKDATA_TYPES)})$" {{'
     yield f"    rewrite ^ /{key}.$suffix break;"
@@ -168,7 +181,7 @@ def nginx_configuration(
     """A whole nginx configuration that serves `archive` at `server_path`, and `viewer` at `/`."""
     options = ServerOptions(dir=Path(archive), server_path=server_path)
     prefix = options.server_prefix
-    config = orjson.dumps(viewer_config(options, rendered_documents=False)).decode()
+    config = orjson.dumps(viewer_config(options, static_host=True)).decode()
     locations = _indented((line.replace("@", f"{prefix}/") for line in _locations()), 3)
     headers = _indented((f'add_header {name} "{value}" always;' for name, value in _COMMON.items()), 2)
     types = _indented(

@@ -15,6 +15,7 @@ from staticwado.dicomweb.multipart import envelope_type, head, join
 from staticwado.dicomweb.rendering import Rendering, parse_rendered
 from staticwado.dicomweb.resource import Resource, View, format_path
 from staticwado.errors import BadRequest, NotAcceptable, NotFound
+from staticwado.ingest.ordering import ordered_instances
 from staticwado.web.answer import Answer, Later, Stream
 from staticwado.web.pictures import GIF
 from staticwado.web.rendered_part import chunks, etag_of_keys, keys_of, one, picture_answer, warnings
@@ -116,13 +117,7 @@ def instances_of(archive: Archive, resource: Resource) -> Iterator[Resource]:
     if resource.study is None:
         return
     for series in [resource.series] if resource.series else archive.series(resource.study):
-        try:
-            listed = archive.read_json(Resource(View.INSTANCES, resource.study, series))
-        except NotFound:
-            listed = []
-        order = {str(entry["00080018"]["Value"][0]): place for place, entry in enumerate(listed)}
-        found = archive.instances(resource.study, series)
-        for uid in sorted(found, key=lambda uid: (order.get(uid, len(order)), uid)):
+        for uid in ordered_instances(archive, resource.study, series):
             yield Resource(View.RENDERED, resource.study, series, uid)
 
 

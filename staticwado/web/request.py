@@ -8,6 +8,7 @@ from multidict import CIMultiDictProxy
 
 from staticwado.dicomweb.media import MediaRange, check_mixture, parse_accept
 from staticwado.errors import BadRequest
+from staticwado.ingest.live import Live
 from staticwado.web.results import Results
 from staticwado.web.workers import Workers
 
@@ -30,6 +31,8 @@ class Wanted:
     """Where what they made is kept."""
     parameters: tuple[tuple[str, str], ...] = ()
     """The query parameters, decoded, as they stand."""
+    live: Live | None = None
+    """What tells of instances that no summary holds yet."""
 
 
 def acceptable(header: str | None, parameters: Mapping[str, str]) -> tuple[MediaRange, ...]:

@@ -2,11 +2,14 @@
 
 import html
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from staticwado.catalog.columns import first_value
+from staticwado.dicomweb.query import parse_query
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.search.engine import first_value
-from staticwado.search.index import IndexReader
+from staticwado.dicomweb.scope import Scope
+from staticwado.search.engine import Engine
 from staticwado.web.answer import Answer
 from staticwado.web.options import ServerOptions
 from staticwado.web.viewer_config import MEDIA_TYPES
@@ -14,13 +17,15 @@ from staticwado.web.viewer_config import MEDIA_TYPES
 _MOST_ROWS = 1000
 
 
-def study_list(options: ServerOptions, index: IndexReader) -> Answer:
-    """A page that lists the studies and says how to get the viewer."""
+def study_list(options: ServerOptions, engine: Engine, scope: Scope | None = None) -> Answer:
+    """A page that lists the studies of `scope` and says how to get the viewer."""
     root = options.public_prefix + options.server_prefix
-    entries = index.entries(Resource(View.STUDIES))
-    rows = "\n".join(_row(entry, root) for entry in entries[:_MOST_ROWS])
-    more = f"<p>… and {len(entries) - _MOST_ROWS} more.</p>" if len(entries) > _MOST_ROWS else ""
-    page = _PLAIN.format(rows=rows, more=more, root=html.escape(root), count=len(entries))
+    query = parse_query(Resource(View.STUDIES), [("limit", str(_MOST_ROWS))])
+    found = engine.search(replace(query, scope=scope))
+    rows = "\n".join(_row(one.entry, root) for one in found.found)
+    more = f"<p>… and {found.remaining} more.</p>" if found.remaining else ""
+    count = len(found.found) + found.remaining
+    page = _PLAIN.format(rows=rows, more=more, root=html.escape(root), count=count)
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     return Answer(MEDIA_TYPES["html"], page.encode(), vary="", headers=headers, view="viewer")
 

@@ -77,6 +77,7 @@ def _stored(archive: Archive, resource: Resource) -> Answer | None:
         vary="Accept",
         view="thumbnail",
         depends=(located.path, located.stat),
+        absent=archive.pending_path(resource.study or "") if resource.instance is None else None,
     )
 
 

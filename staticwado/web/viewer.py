@@ -9,8 +9,9 @@ from pathlib import Path
 
 import orjson
 
+from staticwado.dicomweb.scope import Scope
 from staticwado.errors import NotFound, StoreUnavailable
-from staticwado.search.index import IndexReader
+from staticwado.search.engine import Engine
 from staticwado.store.local import Stat
 from staticwado.web.answer import Answer, Span, etag_of, seconds_of
 from staticwado.web.options import ServerOptions
@@ -39,9 +40,9 @@ def find_viewer(folder: Path | None) -> Path | None:
 class Viewer:
     """Answers everything below the client path."""
 
-    def __init__(self, options: ServerOptions, index: IndexReader) -> None:
+    def __init__(self, options: ServerOptions, engine: Engine) -> None:
         self._options = options
-        self._index = index
+        self._engine = engine
         self._folder = find_viewer(options.viewer)
         self._prefix = (options.public_prefix + options.client_prefix).encode()
 
@@ -50,16 +51,21 @@ class Viewer:
         """Whether there is a viewer to serve."""
         return self._folder is not None
 
-    def answer(self, path: str, gzip: bool) -> Answer:
+    def is_open(self, path: str) -> bool:
+        """Whether what is at `path` is for anybody: all but the list of studies."""
+        return self._folder is not None or path not in ("", _INDEX)
+
+    def answer(self, path: str, gzip: bool, scope: Scope | None = None) -> Answer:
         """The file at `path` (decoded, below the client path, no leading slash).
 
-        Paths that name no file are pages of the viewer, unless they look like a missing file.
+        `scope` are the studies that the plain list of studies may show. Paths that name no file are pages of
+        the viewer, unless they look like a missing file.
         Raises NotFound.
         """
         if self._folder is None:
             if path not in ("", _INDEX):
                 raise NotFound(f"there is nothing at /{path[:200]}; the list of studies is at /")
-            return study_list(self._options, self._index)
+            return study_list(self._options, self._engine, scope)
         if path == CONFIG_NAME:
             text = "window.config = " + orjson.dumps(viewer_config(self._options)).decode() + ";\n"
             return Answer(MEDIA_TYPES["js"], text.encode(), vary="", view="viewer")

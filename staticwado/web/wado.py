@@ -29,13 +29,17 @@ def loaded(span: Span) -> Body:
 def missing(archive: Archive, resource: Resource) -> NotFound:
     """An error that names the highest level of `resource` that the archive does not hold."""
     study, series, instance = resource.study, resource.series, resource.instance
-    if study is not None and archive.locate(Resource(View.INDEX, study)) is None:
+    if study is not None and not any(_has_instances(archive, study, one) for one in archive.series(study)):
         return NotFound(f"the archive holds no study {study}")
-    if series is not None and archive.locate(Resource(View.METADATA, study, series)) is None:
+    if study is not None and series is not None and not _has_instances(archive, study, series):
         return NotFound(f"the archive holds no series {series} in study {study}")
     if study and series and instance and not archive.exists(study, series, instance):
         return NotFound(f"the archive holds no instance {instance} in series {series} of study {study}")
     return NotFound(f"the archive holds no {resource.view.value} of {describe(resource)}")
+
+
+def _has_instances(archive: Archive, study: str, series: str) -> bool:
+    return next(archive.instances(study, series), None) is not None
 
 
 def dataset_of(archive: Archive, resource: Resource) -> Mapping[str, Any]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from staticwado.archive import Archive, compress
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.ingest.settle import index
-from staticwado.ingest.summarise import _share, compact_form, expand_compact, refresh_index
+from staticwado.ingest.summarise import _share, compact_form, expand_compact
+from staticwado.ingest.whole_index import refresh_index
 from tests import factories
 from tests.ingest.conftest import Convert
 

@@ -6,12 +6,16 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 
 from staticwado import layout
+from staticwado.archive import Archive
 from staticwado.dicomweb.multipart import envelope_type
+from staticwado.ingest.whole_index import write_index
 from staticwado.web import nginx as generator
 from staticwado.web.nginx import FILE, nginx_configuration, places
 from tests.web.conftest import Client, Reply
@@ -57,10 +61,16 @@ def test_every_kind_of_stored_file_has_a_place() -> None:
 @pytest.fixture(scope="module")
 def host(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """nginx over the tiny archive."""
+    with nginx(tree.root, tmp_path_factory.mktemp("nginx")) as client:
+        yield client
+
+
+@contextmanager
+def nginx(root: Path, place: Path) -> Iterator[Client]:
+    """nginx over the archive in `root`; its own files lie in `place`."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if program is None:
         pytest.skip("there is no nginx")
-    place = tmp_path_factory.mktemp("nginx")
     viewer = place / "viewer"
     viewer.mkdir()
     (viewer / "index.html").write_text("<p>viewer</p>")
@@ -68,7 +78,7 @@ def host(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clien
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    text = nginx_configuration(str(tree.root), str(viewer), f"127.0.0.1:{port}")
+    text = nginx_configuration(str(root), str(viewer), f"127.0.0.1:{port}")
     folders = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {place}/{kind}; " for kind in folders)
     text = text.replace("http {", "http { access_log off; " + temporary, 1)
@@ -206,3 +216,25 @@ def test_the_viewers_files(host: Client) -> None:
     assert "immutable" in reply.headers["cache-control"]
     assert host.ask("/missing.js").status == 404
     assert host.ask("/app-config.js").body.startswith(b"window.config = {")
+
+
+def test_the_months_of_a_large_archive_are_answered(tmp_path: Path) -> None:
+    archive = Archive(str(tmp_path / "archive"), create=True)
+    archive.create_marker()
+    texts = [
+        orjson.dumps({"00080020": {"vr": "DA", "Value": [date]}, "0020000D": {"vr": "UI", "Value": [uid]}})
+        for date, uid in (("20240229", "1.1"), ("20240131", "1.2"), ("", "1.3"))
+    ]
+    write_index(archive, lambda: iter(texts), shards_from=1)
+    (tmp_path / "nginx").mkdir()
+    with nginx(tmp_path / "archive", tmp_path / "nginx") as client:
+        manifest = client.get("studies/months")
+        assert manifest.headers["content-type"] == "application/json"
+        assert [month["name"] for month in manifest.json["months"]] == ["2024-02", "2024-01", "undated"]
+        for month, text in zip(manifest.json["months"], texts, strict=True):
+            reply = client.get(f"studies/months/{month['name']}", Accept_Encoding="gzip")
+            assert reply.headers["content-type"] == JSON
+            assert (len(reply.body), reply.headers["content-encoding"]) == (month["bytes"], "gzip")
+            assert gzip.decompress(reply.body) == b"[" + text + b"]"
+        assert client.get("studies/months/2023-01").status == 404
+        assert client.get("studies/months/all").status == 404

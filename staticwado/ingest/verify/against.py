@@ -58,7 +58,7 @@ class _Comparison:
             try:
                 converted = self._writer.converter.convert(file)
             finally:
-                self._writer.close()
+                self._writer.reset()
             uids = (converted.study, converted.series, converted.instance)
             sha256 = hash_source(file, self._buffer)
             size = file.size

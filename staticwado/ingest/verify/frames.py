@@ -13,7 +13,7 @@ from staticwado.archive import Archive
 from staticwado.dicom.transfer_syntax import FRAME_SUFFIXES, TRANSFER_SYNTAXES
 from staticwado.dicomweb import multipart
 from staticwado.dicomweb.resource import View
-from staticwado.errors import StoreUnavailable, Unsupported
+from staticwado.errors import Unsupported
 from staticwado.ingest.copying import BoundaryGuard, Buffer
 from staticwado.ingest.verify.findings import Findings, Kind
 
@@ -134,22 +134,3 @@ def check_numbers(folder: str, files: FrameNames, expected: int, repair: str) ->
             detail = f"nothing refers to it: the instance has {expected} frames"
             found.fault(key, Kind.MISPLACED, detail, repair)
     return found
-
-
-def referred(parts: list[Any]) -> int:
-    """The highest frame number that the parts of a skeleton refer to; 0 if they refer to none.
-
-    Raises StoreUnavailable for parts of an unknown kind.
-    """
-    highest = 0
-    for part in parts:
-        match part:
-            case ["frames", int(), int(last)]:
-                highest = max(highest, last)
-            case ["frame", int(number), *_]:
-                highest = max(highest, number)
-            case int() | ["bulkdata", str(), int()]:
-                pass
-            case _:
-                raise StoreUnavailable(f"a skeleton holds the unknown part {part!r:.80}")
-    return highest

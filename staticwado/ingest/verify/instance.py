@@ -13,21 +13,21 @@ import orjson
 
 from staticwado import layout
 from staticwado.archive import Archive
-from staticwado.dicom.transfer_syntax import TRANSFER_SYNTAXES
 from staticwado.dicomweb.resource import Resource, View, is_bulkdata_id
 from staticwado.errors import StaticWadoError, StoreUnavailable
 from staticwado.ingest.entries import first_value
+from staticwado.ingest.expected import expected_frames
 from staticwado.ingest.rebuild import read_part10
 from staticwado.ingest.skeleton import Skeleton, parse_skeleton
 from staticwado.ingest.verify.files import check_model, one_dataset, read_gzip, sha256_of
 from staticwado.ingest.verify.findings import Findings, Kind, take_in_again
-from staticwado.ingest.verify.frames import FrameCheck, check_numbers, list_frames, referred
+from staticwado.ingest.verify.frames import FrameCheck, check_numbers, list_frames
 from staticwado.ingest.verify.proof import Proof
 
 Uids = tuple[str, str, str]
 _URI = re.compile(rb'"BulkDataURI":"((?:[^"\\]|\\.)*)"')
 _UPWARDS = layout.bulkdata_uri("")
-_AVAILABLE_TRANSFER_SYNTAX, _NUMBER_OF_FRAMES = "00083002", "00280008"
+_AVAILABLE_TRANSFER_SYNTAX = "00083002"
 _IDENTITY = ("0020000D", "0020000E", "00080018")
 _PIXELS = ("7FE00010", "7FE00008", "7FE00009")
 
@@ -189,24 +189,6 @@ class InstanceCheck:
         if keys:
             return "", f"; one of its {len(keys)} frames is damaged"
         return "", ""
-
-
-def expected_frames(dataset: dict[str, Any], skeleton: Skeleton, syntax: str) -> int:
-    """How many frames an instance has: as its skeleton says, else as its metadata say.
-
-    Raises StoreUnavailable for a skeleton that is not understood.
-    """
-    if all(_uri_of(dataset, tag) != layout.PIXELDATA_URI for tag in _PIXELS):
-        return 0
-    if highest := referred(skeleton.parts):
-        return highest
-    if skeleton.kept:
-        return int(skeleton.kept.get("count", 0))
-    known = TRANSFER_SYNTAXES.get(syntax)
-    number = first_value(dataset, _NUMBER_OF_FRAMES)
-    if known is None or known.video or not isinstance(number, int) or number < 1:
-        return 1
-    return number
 
 
 def _parse(text: bytes, key: str, uids: Uids, found: Findings, repair: str) -> dict[str, Any] | None:

@@ -17,8 +17,17 @@ from staticwado.store.local import Entry
 _HASH = "0" * 62
 _PROBES = ("index.json.gz", "metadata.gz", "1.mht", f"{_HASH}.bin", f"00/{_HASH}.bin")
 """Names of which each folder of the layout holds one at least."""
-_PRIVATE = {layout.STAGING, layout.PENDING, layout.LOCKS}
-_LEDGER_NAMES = tuple(layout.LEDGER + ending for ending in ("", "-journal", "-wal", "-shm"))
+_PRIVATE = {
+    layout.STAGING,
+    layout.PENDING,
+    layout.LOCKS,
+    layout.SPOOL,
+    layout.TRASH,
+    layout.DELETED,
+    layout.CACHE,
+    layout.ASIDE,
+    *(name + end for name in (layout.LEDGER, layout.CATALOG) for end in ("", "-journal", "-wal", "-shm")),
+}
 
 
 @dataclass(slots=True)
@@ -91,8 +100,8 @@ def _look_at_private(archive: Archive, found: Findings) -> None:
 def _strange(archive: Archive) -> Iterator[str]:
     for entry in archive.store.entries(layout.PRIVATE):
         key = f"{layout.PRIVATE}/{entry.name}"
-        if key not in _PRIVATE and key not in _LEDGER_NAMES:
+        if key not in _PRIVATE:
             yield key
     for name in archive.store.names(layout.PENDING):
-        if not is_uid(name):
+        if not is_uid(name) and f"{layout.PENDING}/{name}" != layout.PENDING_INDEX:
             yield f"{layout.PENDING}/{name}"

@@ -47,7 +47,7 @@ class Proof:
             detail = f"its file comes back, but this version does not read it: {error}"
             found.note(folder, Matter.UNCHECKED, detail)
         finally:
-            self._writer.close()
+            self._writer.reset()
 
     def _check_metadata(
         self, folder: str, text: bytes, converted: Converted, skeleton: Skeleton, found: Findings

@@ -49,7 +49,7 @@ def check_study(archive: Archive, study: str) -> LookedAtStudy:
         if first.findings.faults:  # a writer may have been at work: again, while none can finish
             with archive.shared_lock_if_known(study):
                 first = _look(archive, study)
-                first.owed = bool(archive.pending_mark(study))
+                first.owed = archive.is_pending(study)
     except StoreUnavailable as error:
         folder = layout.folder_of(study)
         text = f"it could not be read: {error}"
@@ -57,7 +57,7 @@ def check_study(archive: Archive, study: str) -> LookedAtStudy:
         looked.known = False
         return looked
     looked.entry, looked.known = first.entry, first.known
-    looked.owed = first.owed or bool(archive.pending_mark(study))
+    looked.owed = first.owed or archive.is_pending(study)
     if looked.owed:
         first.findings.faults.clear()
         detail = f"a writer has not made its derived files yet; the next run does, and {INDEX}"

@@ -19,6 +19,7 @@ from staticwado.ingest.summarise import MALFORMED
 from staticwado.ingest.verify.difference import difference
 from staticwado.ingest.verify.files import note_other_bytes
 from staticwado.ingest.verify.findings import INDEX, NOTHING, Findings, Kind, Matter
+from staticwado.ingest.whole_index import SHARDS_FROM, array_of, by_month, describe_month, manifest_of
 
 _STUDY = "0020000D"
 Entries = Mapping[str, bytes | None]
@@ -60,14 +61,15 @@ def check_index(archive: Archive, right: Entries, owed: set[str], unknown: set[s
             entries = orjson.loads(content)
             have = {str(first_value(entry, _STUDY)): entry for entry in entries}
         except NotFound:
-            if not owed and not archive.pending():
+            if not owed and not archive.pending() and archive.pending_index() is None:
                 found.fault(key, Kind.MISSING, "it is not there", INDEX)
             return found
         except (StoreUnavailable, orjson.JSONDecodeError, *MALFORMED) as error:
             found.fault(key, Kind.DAMAGED, str(error), INDEX)
             return found
         want = _wanted(archive, right, have, unknown)
-        owed = owed | set(archive.pending())
+        changed, _ = archive.pending_index() or ([], 0)
+        owed = owed | set(archive.pending()) | set(changed)
     if compress(content) != kept:
         note_other_bytes(key, found)
     wrong = [uid for uid in {*have, *want} if have.get(uid) != want.get(uid)]
@@ -77,7 +79,37 @@ def check_index(archive: Archive, right: Entries, owed: set[str], unknown: set[s
         ordered = {str(first_value(entry, _STUDY)): entry for entry in sort_studies(want.values())}
         detail = difference(have, ordered, len(entries), len(want), "studies")
         found.fault(key, Kind.STALE, detail, INDEX)
+    elif not owed:
+        _check_months(archive, [orjson.dumps(entry) for entry in entries], found)
     return found
+
+
+def _check_months(archive: Archive, texts: list[bytes], found: Findings) -> None:
+    """Compare the index by month, and its manifest, with the index of all studies."""
+    right: dict[str, bytes] = {}
+    months = []
+    if len(texts) >= SHARDS_FROM:
+        for name, group in by_month(lambda: iter(texts)):
+            entries = list(group)
+            body = b"".join(array_of(entries))
+            kept = compress(body)
+            right[layout.stored_as(Resource(View.MONTHS, rendition=name)).key] = body
+            months.append(describe_month(name, len(entries), len(kept), hashlib.sha256(kept).hexdigest()))
+    manifest = layout.stored_as(Resource(View.MONTHS)).key
+    if months:
+        right[manifest] = manifest_of(months)
+    there = {f"{layout.MONTHS}/{name}" for name in archive.store.names(layout.MONTHS)}
+    for key in sorted(right.keys() | {key for key in there if layout.resource_of(key) is not None}):
+        if key not in there:
+            found.fault(key, Kind.MISSING, "it is not there", INDEX)
+            continue
+        try:
+            content = decompress(archive.store.read(key), "the gzip file")
+        except StaticWadoError as error:
+            found.fault(key, Kind.DAMAGED, str(error), INDEX)
+            continue
+        if content != right.get(key):
+            found.fault(key, Kind.STALE, "it is not what the index of all studies says of it", INDEX)
 
 
 def _wanted(
