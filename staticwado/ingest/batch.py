@@ -4,22 +4,26 @@ One rule: a batch can be pickled, knows nothing of other batches, and can be don
 gets an outcome, whatever happens to the others.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from staticwado.archive import Archive
 from staticwado.errors import NotDicom, StaticWadoError, StoreUnavailable
+from staticwado.ingest.catalogue import default_catalog
 from staticwado.ingest.outcome import Outcome, Reason, Status, reason_of
+from staticwado.ingest.publish import Published, Staged, Uids
 from staticwado.ingest.recompress import Transcode
 from staticwado.ingest.source import AnySource, FileSource, MemberSource, OpenArchives, Packing
-from staticwado.ingest.write import BatchWriter, Present, Staged, Uids
+from staticwado.ingest.write import Allows, BatchWriter, Present
 
 BATCH_FILES = 125
 BATCH_BYTES = 128 << 20
 CODED_FILES = 25
 CODED_BYTES = 32 << 20
 """The same where frames are transcoded, which costs so much more that all processes must get their share."""
+_KEPT = "the archive holds the instance with other content, which was kept; what came was not stored"
+_REPLACED = "the archive held the instance with other content, which lies in the trash now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,57 +81,78 @@ def convert_batch(batch: Batch) -> Iterator[Outcome]:
     """Convert, write and publish the sources of a batch; outcomes as they come, in no order."""
     left = {id(source): source for source in batch.sources}
     try:
-        with closing(_BatchRun(batch)) as run:
-            for source, outcome in run.outcomes():
+        with ExitStack() as stack:
+            archive = Archive(batch.root, create=True)
+            catalog = None if batch.dry_run else default_catalog(archive)
+            if catalog is not None:
+                stack.callback(catalog.close)
+            writer = BatchWriter(
+                archive,
+                thumbnails=batch.thumbnails,
+                dry_run=batch.dry_run,
+                transcode=batch.transcode,
+                catalog=catalog,
+            )
+            stack.callback(writer.close)
+            for source, outcome in BatchRun(writer, strict=batch.strict).outcomes(batch.sources):
                 left.pop(id(source), None)
                 yield outcome
     except Exception as error:  # the archive itself cannot be written, or a fault of this program
-        known = _as_ours(error)
+        known = as_ours(error)
         yield from (failure(source, known) for source in left.values())
 
 
-class _BatchRun:
-    """A batch being converted."""
+class BatchRun:
+    """Sources on their way through a writer."""
 
-    def __init__(self, batch: Batch) -> None:
-        archive = Archive(batch.root, create=True)
-        self._batch = batch
-        self._writer = BatchWriter(
-            archive, thumbnails=batch.thumbnails, dry_run=batch.dry_run, transcode=batch.transcode
-        )
-        self._archives = OpenArchives(self._writer.spool_folder)
-        self._waiting: dict[Uids, list[AnySource]] = {}
+    def __init__(
+        self,
+        writer: BatchWriter,
+        *,
+        strict: bool = False,
+        study: str | None = None,
+        allows: Allows | None = None,
+        sync: Callable[[], None] | None = None,
+    ) -> None:
+        """`study`: instances of another one fail, as do those that `allows` refuses.
+
+        `sync`: as `BatchWriter.publish` has it.
+        """
+        self._writer = writer
+        self._strict = strict
+        self._study = study
+        self._allows = allows
+        self._sync = sync
+        self._archives = OpenArchives(writer.spool_folder)
+        self._waiting: dict[Uids, list[tuple[AnySource, str | None]]] = {}
         self._files = self._bytes = 0
 
-    def close(self) -> None:
-        self._archives.close()
-        self._writer.close()
-
-    def outcomes(self) -> Iterator[tuple[AnySource, Outcome]]:
-        for source in self._batch.sources:
-            outcome = self._convert(source)
-            if outcome is not None:
-                yield source, outcome
-                if outcome.status is Status.FAILED and self._batch.strict:
-                    break
-            self._files += 1
-            self._bytes += source.size
-            if self._files >= BATCH_FILES or self._bytes >= BATCH_BYTES:
-                yield from self._publish()
-        yield from self._publish()
+    def outcomes(self, sources: Iterable[AnySource]) -> Iterator[tuple[AnySource, Outcome]]:
+        """Take in `sources`; raises StoreUnavailable if they could not be made durable."""
+        with closing(self._archives):
+            for source in sources:
+                outcome = self._convert(source)
+                if outcome is not None:
+                    yield source, outcome
+                    if outcome.status is Status.FAILED and self._strict:
+                        break
+                self._files += 1
+                self._bytes += source.size
+                if self._files >= BATCH_FILES or self._bytes >= BATCH_BYTES:
+                    yield from self._publish()
+            yield from self._publish()
 
     def _publish(self) -> Iterator[tuple[AnySource, Outcome]]:
-        for staged, error, new in self._writer.publish():
-            for number, source in enumerate(self._waiting.pop(staged.uids)):
-                if error is not None:
-                    yield source, failure(source, error, staged.uids)
-                else:  # whoever had the same file later in the batch found it there
-                    status = Status.NEW if new and number == 0 else Status.UNCHANGED
-                    yield source, _taken_in(source, status, staged)
+        for done in self._writer.publish(self._sync):
+            # whoever had the same file later in the batch found it there
+            for number, (source, sop_class) in enumerate(self._waiting.pop(done.staged.uids)):
+                yield source, _published(source, done, sop_class, first=number == 0)
         self._files = self._bytes = 0
 
     def _convert(self, source: AnySource) -> Outcome | None:
         """The outcome of a source; None if it was staged, and waits to be published."""
+        converter = self._writer.converter
+        converter.forget()
         try:
             staged = self._stage(source)
         except NotDicom as error:
@@ -135,16 +160,17 @@ class _BatchRun:
                 return failure(source, error)
             return Outcome(source.name, Status.SKIPPED, Reason.SUCCESS, str(error), size=source.size)
         except Exception as error:  # whatever it is, it costs the one input, and is said
-            return failure(source, _as_ours(error))
+            return failure(source, as_ours(error), converter.seen, converter.sop_class)
         if isinstance(staged, Present):
-            return _taken_in(source, Status.UNCHANGED, staged)
-        self._waiting.setdefault(staged.uids, []).append(source)
+            warning = _KEPT if staged.kept else None
+            return _taken_in(source, Status.UNCHANGED, staged, converter.sop_class, warning)
+        self._waiting.setdefault(staged.uids, []).append((source, converter.sop_class))
         return None
 
     def _stage(self, source: AnySource) -> Staged | Present:
         with ExitStack() as stack:
             file = stack.enter_context(source.open(self._archives))
-            staged = self._writer.stage(file)
+            staged = self._writer.stage(file, self._study, self._allows)
             try:
                 stack.close()
             except StaticWadoError:  # it was read whole, but changed meanwhile
@@ -154,7 +180,7 @@ class _BatchRun:
         return staged
 
 
-def _as_ours(error: Exception) -> StaticWadoError:
+def as_ours(error: Exception) -> StaticWadoError:
     """`error` as one of ours: what the system refused, or a fault of this program."""
     if isinstance(error, StaticWadoError):
         return error
@@ -164,14 +190,49 @@ def _as_ours(error: Exception) -> StaticWadoError:
     return StaticWadoError(f"unexpected {type(error).__name__}: {error}")
 
 
-def _taken_in(source: AnySource, status: Status, found: Staged | Present) -> Outcome:
-    stamp = source.stamp if isinstance(source, FileSource) else None
-    return Outcome(source.name, status, Reason.SUCCESS, "", *found.uids, source.size, found.notes, stamp)
+def _published(source: AnySource, done: Published, sop_class: str | None, *, first: bool) -> Outcome:
+    if done.error is not None:
+        return failure(source, done.error, done.staged.uids, sop_class)
+    status = Status.NEW if first and (done.new or done.replaced) else Status.UNCHANGED
+    warning = _KEPT if done.kept else _REPLACED if done.replaced and first else None
+    return _taken_in(source, status, done.staged, sop_class, warning)
 
 
-def failure(source: AnySource, error: StaticWadoError, uids: Uids | None = None) -> Outcome:
+def _taken_in(
+    source: AnySource,
+    status: Status,
+    found: Staged | Present,
+    sop_class: str | None,
+    warning: str | None,
+) -> Outcome:
+    return Outcome(
+        source.name,
+        status,
+        Reason.SUCCESS,
+        "",
+        *found.uids,
+        source.size,
+        found.notes if warning is None else (*found.notes, warning),
+        source.stamp if isinstance(source, FileSource) else None,
+        sop_class,
+        Reason.ELEMENTS_DISCARDED if warning is _KEPT else None,
+    )
+
+
+def failure(
+    source: AnySource, error: StaticWadoError, uids: Uids | None = None, sop_class: str | None = None
+) -> Outcome:
     """The outcome of a source that `error` kept out."""
     study, series, instance = uids or (None, None, None)
+    reason = reason_of(error)
     return Outcome(
-        source.name, Status.FAILED, reason_of(error), str(error), study, series, instance, source.size
+        source.name,
+        Status.FAILED,
+        reason,
+        str(error),
+        study,
+        series,
+        instance,
+        source.size,
+        sop_class=sop_class,
     )

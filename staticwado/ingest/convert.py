@@ -77,19 +77,29 @@ class Converter:
         self._window = FIRST_WINDOW
         self._source: ByteSource = MemorySource(b"")
         self._kept: list[KeptValue] = []
+        self.seen: tuple[str, str, str] | None = None
+        """Study, series and instance of the last source, as soon as they were read."""
+        self.sop_class: str | None = None
+        """Its SOP Class UID."""
+
+    def forget(self) -> None:
+        """Forget what was seen of the last source."""
+        self.seen = self.sop_class = None
 
     def convert(self, file: ByteSource) -> Converted:
         """Read one Part 10 file.
 
         Raises NotDicom, BrokenDicom, Unsupported or InvalidUid.
         """
+        self.forget()
         part10 = parse(file, self._inflate, self._window)
         if part10.sop_class == MEDIA_STORAGE_DIRECTORY:
             raise NotDicom("a DICOMDIR lists instances and is none; its files are taken in by themselves")
         self._source = part10.source
         self._kept = []
         dataset = self._encoder.encode(part10.window, part10.start, part10.source.size, part10.syntax)
-        study, series, instance = _uids(dataset)
+        study, series, instance = self.seen = _uids(dataset)
+        self.sop_class = dataset.text(tags.SOP_CLASS_UID) or part10.sop_class or None
         frames, syntax, length = self._frames(part10, dataset)
         self._name_document(dataset)
         self._window = min(LARGEST_WINDOW, max(FIRST_WINDOW, -(-dataset.header_end // 4096) * 4096))

@@ -33,6 +33,16 @@ class Buffer:
         self.data = bytearray(size)
         self.view = memoryview(self.data)
 
+    def reserve(self, size: int) -> None:
+        """Grow for a source of `size` bytes: to hold all of it, or to `BUFFER`.
+
+        Whatever fits into a buffer of `BUFFER` bytes then fits into this one: what is written does not depend
+        on which sources came before.
+        """
+        if len(self.data) < min(size, BUFFER):
+            self.data = bytearray(min(1 << (size - 1).bit_length(), BUFFER))
+            self.view = memoryview(self.data)
+
 
 def read_spans(source: ByteSource, spans: tuple[Span, ...], buffer: Buffer) -> Iterator[memoryview]:
     """The bytes of `spans` in chunks; a chunk is valid until the next one is asked for. Raises

@@ -9,14 +9,20 @@ from staticwado import errors
 
 
 class Reason(IntEnum):
-    """Why an input did not get in: the failure codes of PS3.18 table I.2-2 and PS3.7 annex C."""
+    """Why an input did not get in, or not as it came: the codes of PS3.18 tables I.2-1 and I.2-2 and of PS3.7
+    annex C.
+    """
 
     SUCCESS = 0x0000
     PROCESSING_FAILURE = 0x0110
     DUPLICATE_SOP_INSTANCE = 0x0111
     INVALID_INSTANCE = 0x0117
+    NOT_AUTHORIZED = 0x0124
     OUT_OF_RESOURCES = 0xA700
     DATA_SET_DOES_NOT_MATCH = 0xA900
+    COERCED = 0xB000
+    ELEMENTS_DISCARDED = 0xB006
+    DOES_NOT_MATCH_SOP_CLASS = 0xB007
     CANNOT_UNDERSTAND = 0xC000
     TRANSFER_SYNTAX_NOT_SUPPORTED = 0xC122
 
@@ -36,6 +42,8 @@ _REASONS: dict[type[errors.StaticWadoError], Reason] = {
     errors.Unsupported: Reason.TRANSFER_SYNTAX_NOT_SUPPORTED,
     errors.InvalidUid: Reason.INVALID_INSTANCE,
     errors.Conflict: Reason.DUPLICATE_SOP_INSTANCE,
+    errors.Mismatch: Reason.DATA_SET_DOES_NOT_MATCH,
+    errors.Forbidden: Reason.NOT_AUTHORIZED,
     errors.StoreUnavailable: Reason.OUT_OF_RESOURCES,
 }
 
@@ -69,6 +77,10 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     stamp: tuple[int, int, int] | None = None
     """Size, modification time (ns) and inode of a source file, by which it is known again."""
+    sop_class: str | None = None
+    """SOP Class UID, as far as it was read."""
+    warning: Reason | None = None
+    """Why what the archive holds is not what came, although this is no failure (PS3.18 table I.2-1)."""
 
     @property
     def ok(self) -> bool:
@@ -86,6 +98,8 @@ class Outcome:
             if getattr(self, name) is not None:
                 row[name] = getattr(self, name)
         row["bytes"] = self.size
+        if self.warning is not None:
+            row["warning"] = f"{self.warning:04X}"
         if self.warnings:
             row["warnings"] = [printable(warning) for warning in self.warnings]
         return row

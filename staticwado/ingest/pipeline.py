@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,7 @@ from staticwado.ingest.batch import (
     divide,
     failure,
 )
+from staticwado.ingest.housekeeping import clear_up
 from staticwado.ingest.listing import find_sources
 from staticwado.ingest.outcome import Outcome, Reason, Report, Status
 from staticwado.ingest.pool import convert_all, convert_elsewhere
@@ -58,12 +60,16 @@ class CreateOptions:
     """How frames are kept; this release knows `copy`."""
     transcode: Transcode = "none"
     """Into what natively stored frames are transcoded, losslessly."""
+    trash_retention: float = 30.0
+    """Days for which what was deleted is kept in the trash; 0: not at all."""
     dask: str | None = None
     """Address of a Dask scheduler; this release knows none."""
 
     def __post_init__(self) -> None:
         if self.jobs < 0:
             raise ValueError(f"jobs is {self.jobs}; it is a number of processes, or 0 for as many as pay")
+        if not 0 <= self.trash_retention <= 36_500:
+            raise ValueError(f"trash-retention is {self.trash_retention}; it is from 0 to 36500 days")
         for name, usual in (("frames", "copy"), ("dask", None)):
             if getattr(self, name) != usual:
                 raise ValueError(
@@ -191,7 +197,7 @@ def _prepare(run: _Run) -> bool:
     try:
         _check_space(run)
         run.archive.create_marker()
-        run.archive.clear_staging()
+        run.report.notes += clear_up(run.archive, timedelta(days=run.options.trash_retention))
     except StoreUnavailable as error:
         run.report.faults.append(str(error))
         for source in run.sources:

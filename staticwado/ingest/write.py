@@ -1,17 +1,15 @@
-"""Putting one batch of instances into the archive.
+"""Staging instances: converted and written, and not visible yet.
 
-One rule: everything of an instance lies in a staging folder until its data are on stable storage; then one
-rename makes the whole instance visible (DESIGN laws 4 and 5).
+One rule: everything of an instance lies in a staging folder until it is published (`ingest.publish`).
 """
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 
-from staticwado import layout
 from staticwado.archive import Archive, compress
 from staticwado.dicom.frames import FrameTable
 from staticwado.dicom.inflate import inflate_stream
@@ -20,13 +18,12 @@ from staticwado.dicom.render import thumbnail
 from staticwado.dicom.sources import ByteSource
 from staticwado.dicom.values import swap_words
 from staticwado.dicomweb.jsontext import parse_dataset
-from staticwado.dicomweb.resource import Resource, View
-from staticwado.errors import Conflict, StaticWadoError, Unsupported
+from staticwado.errors import Conflict, Forbidden, Mismatch, StaticWadoError, Unsupported
 from staticwado.ingest.convert import Converted, Converter
 from staticwado.ingest.copying import Buffer, hash_source, read_spans
 from staticwado.ingest.frame_files import FrameFiles
+from staticwado.ingest.publish import Claims, OnConflict, Published, Publisher, Staged, Uids, present_hash
 from staticwado.ingest.recompress import Transcode
-from staticwado.ingest.skeleton import parse_skeleton
 from staticwado.ingest.source import FileBytes
 from staticwado.store.local import NoStaging
 
@@ -37,27 +34,18 @@ LARGEST_THUMBNAIL_FRAME = 64 << 20
 LARGEST_DECODED_FRAME = 160 << 20
 """Bytes that decoding it may need."""
 
-Uids = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """An instance that is written but not yet visible."""
-
-    folder: str
-    uids: Uids
-    sha256: str
-    notes: tuple[str, ...]
-    bulkdata: tuple[tuple[str, str], ...]
-    """(SHA-256, address) of each value and each long stretch that was kept."""
+Allows = Callable[[Converted], bool]
+"""Whether whoever sent an instance may store it; blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """An instance that the archive has already, from the very same file."""
+    """An instance that the archive has already."""
 
     uids: Uids
     notes: tuple[str, ...]
+    kept: bool = False
+    """It has other content than the source, and is to be kept."""
 
 
 class BatchWriter:
@@ -70,23 +58,46 @@ class BatchWriter:
         thumbnails: bool,
         dry_run: bool = False,
         transcode: Transcode = "none",
+        on_conflict: OnConflict = "refuse",
+        catalog: Claims | None = None,
+        buffer: Buffer | None = None,
     ) -> None:
         self._archive = archive
         self._dry_run = dry_run
+        self._on_conflict = on_conflict
         self._staging = NoStaging(archive.store) if dry_run else archive.staging()
         self._thumbnails = thumbnails and not dry_run
-        self._buffer = Buffer()
+        self._buffer = buffer or Buffer()
         self._values: set[str] = set()
         self._staged: dict[Uids, Staged] = {}
         self._folders = count()
         self._spools = ExitStack()
+        self._publisher = Publisher(archive, self._staging, on_conflict, catalog)
         self.converter = Converter(self.keep_value, self.inflate)
         self._frames = FrameFiles(self._staging, self._buffer, self.keep_value, transcode)
 
     def close(self) -> None:
-        """Throw away what was not published."""
+        """Throw away what was not published; the writer cannot be used again."""
         self._spools.close()
         self._staging.close()
+        for name in (
+            "converter",
+            "_frames",
+        ):  # else a cycle with this writer
+            self.__dict__.pop(name, None)
+
+    def reset(self) -> None:
+        """Throw away what was not published, and values that the archive has; the writer can be used again.
+
+        Raises StoreUnavailable if it cannot.
+        """
+        for staged in self._staged.values():
+            self._staging.discard(staged.folder)
+        self._staged = {}
+        for sha256 in self._values:
+            self._staging.discard(f"value-{sha256}")
+        self._values = set()
+        self._staging.discard("value")
 
     @property
     def spool_folder(self) -> str | None:
@@ -133,23 +144,26 @@ class BatchWriter:
 
     # -- staging ---------------------------------------------------------------------------------------------
 
-    def stage(self, file: ByteSource) -> Staged | Present:
+    def stage(
+        self, file: ByteSource, study: str | None = None, allows: Allows | None = None
+    ) -> Staged | Present:
         """Convert and write one source; the same file again in one batch gives what was staged for it before.
 
-        Raises Conflict if the archive (or this batch) has the instance with other content, and what the
-        converter raises.
+        Raises Conflict if the archive (or this batch) has the instance with other content and it is not to be
+        replaced, Mismatch if it is not of `study`, Forbidden if `allows` refuses it, and what the converter
+        raises.
         """
+        self._buffer.reserve(file.size)
         try:
             converted = self.converter.convert(file)
             uids = (converted.study, converted.series, converted.instance)
-            earlier = self._staged.get(uids)
-            present = self._present(uids) if earlier is None else earlier.sha256
-            if present is not None:
-                if hash_source(file, self._buffer) != present:
-                    raise Conflict(
-                        f"the archive holds SOP Instance UID {converted.instance} with other content"
-                    )
-                return earlier or Present(uids, converted.notes)
+            if study is not None and converted.study != study:
+                raise Mismatch(f"the instance is of study {converted.study}, not of study {study}")
+            if allows is not None and not allows(converted):
+                raise Forbidden("whoever sent it may not store it")
+            found = self._compare(file, converted, uids)
+            if found is not None:
+                return found
             folder = f"instance-{next(self._folders)}"
             try:
                 staged = self._write(converted, folder)
@@ -161,16 +175,25 @@ class BatchWriter:
         self._staged[uids] = staged
         return staged
 
+    def _compare(self, file: ByteSource, converted: Converted, uids: Uids) -> Staged | Present | None:
+        """What is there of the instance already, and stays; None if the source is to be written."""
+        earlier = self._staged.get(uids)
+        present = present_hash(self._archive, uids) if earlier is None else earlier.sha256
+        if present is None:
+            return None
+        if hash_source(file, self._buffer) == present:
+            return earlier or Present(uids, converted.notes)
+        if earlier is None and self._on_conflict == "keep":
+            return Present(uids, converted.notes, kept=True)
+        if earlier is None and self._on_conflict == "replace":
+            return None
+        where = "the archive" if earlier is None else "the same batch"
+        raise Conflict(f"{where} holds SOP Instance UID {converted.instance} with other content")
+
     def forget(self, staged: Staged) -> None:
         """Throw away what was staged, because its source changed meanwhile."""
         if self._staged.pop(staged.uids, None) is not None:
             self._staging.discard(staged.folder)
-
-    def _present(self, uids: Uids) -> str | None:
-        """The hash of the file from which the archive has an instance; None if it has it not."""
-        if not self._archive.exists(*uids):
-            return None
-        return parse_skeleton(self._archive.read(Resource(View.SKELETON, *uids))).sha256
 
     def _write(self, converted: Converted, folder: str) -> Staged:
         self._staging.make_folder(folder)
@@ -217,42 +240,18 @@ class BatchWriter:
 
     # -- publishing ------------------------------------------------------------------------------------------
 
-    def publish(self) -> Iterator[tuple[Staged, StaticWadoError | None, bool]]:
-        """Make every staged instance visible: (what was staged, why it failed, whether it is new).
+    def publish(self, sync: Callable[[], None] | None = None) -> list[Published]:
+        """Make every staged instance visible, and tell what became of each.
 
-        The studies are marked before anything of them is visible, and shared until all of it is.
+        `sync` makes what was written so far durable; it is called before anything becomes visible. Raises
+        StoreUnavailable if the batch could not be made durable; nothing of it is visible then.
         """
         staged, self._staged = self._staged, {}
         if self._dry_run:
-            yield from ((one, None, True) for one in staged.values())
-            return
-        if not staged:
-            return
-        with ExitStack() as stack:
-            for study in sorted({one.uids[0] for one in staged.values()}):
-                stack.enter_context(self._archive.lock(study, shared=True))
-                new = [one.uids[1:] for one in staged.values() if one.uids[0] == study]
-                self._archive.mark_pending(study, new)
-            self._archive.store.sync()
+            return [Published(one, new=True) for one in staged.values()]
+        try:
+            return self._publisher.publish(list(staged.values()), sync or self._staging.sync)
+        except BaseException:
             for one in staged.values():
-                try:
-                    yield one, None, self._publish(one)
-                except StaticWadoError as error:
-                    yield one, error, False
-
-    def _publish(self, one: Staged) -> bool:
-        study, _, instance = one.uids
-        for sha256, address in one.bulkdata:
-            key = layout.stored_as(Resource(View.BULKDATA, study, bulkdata=address)).key
-            self._staging.publish_copy(f"value-{sha256}", key)
-        folder = layout.folder_of(*one.uids)
-        while not self._staging.publish_folder(one.folder, folder):
-            with self._archive.lock(f"{study}.repair"):
-                present = self._present(one.uids)
-                if present is None:  # what a crash, or somebody's hand, left there is no instance
-                    self._staging.take_away(folder, f"garbage-{next(self._folders)}")
-                elif present == one.sha256:  # another process was faster
-                    return False
-                else:
-                    raise Conflict(f"the archive holds SOP Instance UID {instance} with other content")
-        return True
+                self._staging.discard(one.folder)
+            raise

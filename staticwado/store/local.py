@@ -7,11 +7,12 @@ renamed into place; nothing is deleted before it is replaced.
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -25,6 +26,8 @@ if sys.platform != "win32":
 _LOCK = ".lock"
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _SINGLE_WRITE = 1 << 30
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +141,54 @@ class LocalStore:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.rename(source, target)
 
-    def note(self, key: str, text: str) -> None:
-        """Put a short text under `key` in place: for notes of which only the presence must outlast a
-        crash.
+    def append(self, key: str, data: bytes) -> None:
+        """Add `data` at the end of the file `key` by one write, so that those of several writers never mix.
+
+        Raises StoreUnavailable; a part of `data` may be there then.
         """
         with _explained("written", key):
-            path = self.path(key)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="ascii") as file:
-                file.write(text)
+            descriptor = _open_new(self.path(key), os.O_WRONLY | os.O_CREAT | os.O_APPEND | _CLOEXEC)
+            try:
+                if os.write(descriptor, data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(descriptor)
+
+    def make_folder(self, key: str) -> None:
+        """Make the folder `key`, and those above it."""
+        with _explained("written", key):
+            os.makedirs(self.path(key), exist_ok=True)
+
+    def move(self, key: str, new: str) -> bool:
+        """Give the file or folder `key` the name `new`, in one step; False if there is nothing under `key`.
+
+        A file replaces a file; a folder takes an empty place only, else StoreUnavailable.
+        """
+        source, target = self.path(key), self.path(new)
+        with _explained("moved", key):
+            try:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                os.rename(source, target)
+            except (FileNotFoundError, NotADirectoryError):
+                if os.path.lexists(source):
+                    raise
+                return False
+        return True
+
+    def exchange(self, key: str, other: str) -> bool:
+        """Let the folders `key` and `other` change places in one step; False if the system cannot."""
+        with _explained("moved", key):
+            return _exchange(self.path(key), self.path(other))
+
+    def remove_folder(self, key: str) -> None:
+        """Remove the folder `key` if it is empty; it is no error if it is not, or gone."""
+        with contextlib.suppress(OSError):
+            os.rmdir(self.path(key))
+
+    def remove_tree(self, key: str) -> None:
+        """Remove the folder `key` and all that is in it, as far as that is possible."""
+        with _explained("removed", key):
+            _remove_tree(self.path(key))
 
     def remove(self, key: str) -> None:
         """Remove the file `key`; it is no error if it is gone."""
@@ -167,8 +209,15 @@ class LocalStore:
 
     def sync(self) -> None:
         """Return when everything written to this file system so far is on stable storage."""
-        with _explained("synced", "the archive"):
-            _sync_file_system(self.root)
+        file_system = self.file_system()
+        try:
+            file_system.sync()
+        finally:
+            file_system.close()
+
+    def file_system(self) -> "FileSystem":
+        """The file system on which this store lies, held open."""
+        return FileSystem(self.root)
 
     @contextlib.contextmanager
     def lock(self, key: str, *, shared: bool = False) -> Iterator[None]:
@@ -176,15 +225,25 @@ class LocalStore:
         it.
         """
         with _explained("locked", key):
-            path = self.path(key)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = _open_new(self.path(key), os.O_RDWR | os.O_CREAT | _CLOEXEC)
         try:
             with _explained("locked", key):
                 _lock(descriptor, shared=shared)
             yield
         finally:
             os.close(descriptor)  # closing gives the lock back
+
+    @contextlib.contextmanager
+    def try_lock(self, key: str) -> Iterator[bool]:
+        """Hold the lock file `key` alone until the block ends, if nobody has it; says whether it is held."""
+        with _explained("locked", key):
+            path = self.path(key)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o666)
+        try:
+            yield _try_lock(descriptor)
+        finally:
+            os.close(descriptor)
 
     @contextlib.contextmanager
     def shared_lock_if_there(self, key: str) -> Iterator[bool]:
@@ -220,6 +279,27 @@ class LocalStore:
                         os.unlink(f"{path}{_LOCK}")
                 finally:
                     os.close(descriptor)
+
+
+class FileSystem:
+    """A file system that is held open, so that `sync` tells what failed to be written since then.
+
+    The kernel writes when it likes, and says once what it could not write, to those who were there.
+    """
+
+    def __init__(self, root: str) -> None:
+        with _explained("opened", root):
+            self._descriptor = os.open(root, os.O_RDONLY | _CLOEXEC)
+
+    def sync(self) -> None:
+        """Return when everything written to this file system so far is on stable storage."""
+        with _explained("synced", "the archive"):
+            _sync_file_system(self._descriptor)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def _entry(found: os.DirEntry[str]) -> Entry:
@@ -258,11 +338,21 @@ class Staging:
             try:
                 os.mkdir(self._path)
             except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{self._path}{_LOCK}")
                 os.close(self._lock)
                 raise
 
     def path(self, name: str) -> str:
         return f"{self._path}/{name}"
+
+    def sync(self) -> None:
+        """Return when everything written to this file system so far is on stable storage.
+
+        Raises StoreUnavailable, also for what failed to be written at any time since this folder was made.
+        """
+        with _explained("synced", "the archive"):
+            _sync_file_system(self._lock)
 
     def make_folder(self, name: str) -> None:
         with _explained("written", name):
@@ -348,6 +438,31 @@ class Staging:
         self._lock = -1
 
 
+class LentStaging(Staging):
+    """A staging folder that is given back when it is closed, to be lent again."""
+
+    def __init__(self, store: LocalStore, folder: str, give_back: "Callable[[LentStaging], bool]") -> None:
+        super().__init__(store, f"{folder}/{uuid.uuid4().hex}")
+        self._give_back = give_back
+
+    def close(self) -> None:
+        """Remove what is left in it and give it back; remove it, too, where nobody wants it."""
+        if self._lock < 0:
+            return
+        with contextlib.suppress(OSError):
+            with os.scandir(self._path) as found:
+                names = [one.name for one in found]
+            for name in names:
+                _remove_tree(f"{self._path}/{name}")
+            if self._give_back(self):
+                return
+        super().close()
+
+    def end(self) -> None:
+        """Remove it."""
+        super().close()
+
+
 class NoStaging(Staging):
     """What a dry run writes to: nothing is kept, and nothing can be published."""
 
@@ -374,6 +489,15 @@ class NoStaging(Staging):
 
     def close(self) -> None:
         return
+
+
+def _open_new(path: str, flags: int) -> int:
+    """Open a file that is made if need be, in a folder that is made if need be."""
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, flags, 0o666)
 
 
 def _own(path: str) -> int:
@@ -434,14 +558,30 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _sync_file_system(root: str) -> None:
-    """Sync the one file system that holds `root` (Linux), or all of them."""
-    descriptor = os.open(root, os.O_RDONLY)
-    try:
-        function = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-        if function is None:
-            os.sync()
-        elif function(descriptor) != 0:
-            raise OSError(ctypes.get_errno(), "syncfs failed")
-    finally:
-        os.close(descriptor)
+@functools.lru_cache(maxsize=1)
+def _library(foreign: Any) -> Any:
+    """The C library, through the module `ctypes`: to open it costs as much as a sync."""
+    return foreign.CDLL(None, use_errno=True)
+
+
+def _sync_file_system(descriptor: int) -> None:
+    """Sync the one file system that holds an open file (Linux), or all of them."""
+    function = getattr(_library(ctypes), "syncfs", None)
+    if function is None:
+        os.sync()
+    elif function(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _exchange(source: str, target: str) -> bool:
+    """renameat2 with RENAME_EXCHANGE (Linux); False where the system or the file system has no such thing."""
+    function = getattr(_library(ctypes), "renameat2", None)
+    if function is None:
+        return False
+    if function(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number))

@@ -254,11 +254,11 @@ def test_a_fault_of_the_program_costs_one_input(
 ) -> None:
     usual = BatchWriter.stage
 
-    def stage(self: BatchWriter, file: Any) -> Any:
+    def stage(self: BatchWriter, file: Any, *more: Any) -> Any:
         data = file.read(0, file.size)
         if factories.uid("instance", 0, 1, 2).encode() in data:
             raise KeyError("oops")
-        return usual(self, file)
+        return usual(self, file, *more)
 
     monkeypatch.setattr(BatchWriter, "stage", stage)
     report = convert(folder)
@@ -273,8 +273,8 @@ def test_a_source_that_changes_while_it_is_read_is_not_taken_in(
     usual = BatchWriter.stage
     changing = folder / "0-1.dcm"
 
-    def stage(self: BatchWriter, file: Any) -> Any:
-        found = usual(self, file)
+    def stage(self: BatchWriter, file: Any, *more: Any) -> Any:
+        found = usual(self, file, *more)
         if found.uids[2] == factories.uid("instance", 0, 0, 2):
             os.utime(changing, ns=(1, 1))
         return found
@@ -321,11 +321,11 @@ def test_a_full_disk_fails_every_input_and_leaves_nothing(
 def test_a_disk_that_cannot_sync_fails_every_input(
     folder: Path, convert: Convert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: LocalStore) -> None:
-        raise StoreUnavailable("the archive could not be synced: Input/output error")
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(LocalStore, "sync", fail)
+        patch.setattr("staticwado.store.local._sync_file_system", fail)
         report = convert(folder)
     assert outcomes(report) == ["failed"] * 6
     assert outcomes(convert(folder)) == ["new"] * 6
@@ -473,8 +473,8 @@ def test_a_process_that_dies_costs_the_input_that_killed_it(
 ) -> None:
     usual = BatchWriter.stage
 
-    def stage(self: BatchWriter, file: Any) -> Any:
-        found = usual(self, file)
+    def stage(self: BatchWriter, file: Any, *more: Any) -> Any:
+        found = usual(self, file, *more)
         if found.uids[2] == factories.uid("instance", 0, 1, 2):
             os.kill(os.getpid(), signal.SIGKILL)
         return found

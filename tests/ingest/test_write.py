@@ -10,8 +10,9 @@ from staticwado.dicom.sources import MemorySource
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import BrokenDicom, Conflict, Unsupported
 from staticwado.ingest import write
+from staticwado.ingest.publish import Staged
 from staticwado.ingest.summarise import summarise
-from staticwado.ingest.write import BatchWriter, Present, Staged
+from staticwado.ingest.write import BatchWriter, Present
 from tests import factories
 
 STUDY = factories.uid("study", 0)
@@ -32,7 +33,7 @@ def test_nothing_is_visible_before_it_is_published(archive: Archive, root: Path)
     writer = writer_of(archive)
     assert isinstance(writer.stage(MemorySource(factories.with_big_values())), Staged)
     assert not (root / "studies").exists()
-    assert [new for _, _, new in writer.publish()] == [True]
+    assert [one.new for one in writer.publish()] == [True]
     writer.close()
     assert len(list(archive.studies())) == 1
     assert archive.pending() == [STUDY]
@@ -43,12 +44,12 @@ def test_of_two_writers_the_first_wins(archive: Archive) -> None:
     first.stage(MemorySource(factories.instance()))
     second.stage(MemorySource(factories.instance()))
     third.stage(MemorySource(factories.instance(PatientComments="other")))
-    assert [(error, new) for _, error, new in first.publish()] == [(None, True)]
-    assert [(error, new) for _, error, new in second.publish()] == [(None, False)]
-    ((_, error, _),) = third.publish()
-    assert isinstance(error, Conflict)
-    for one in (first, second, third):
-        one.close()
+    assert [(one.error, one.new) for one in first.publish()] == [(None, True)]
+    assert [(one.error, one.new) for one in second.publish()] == [(None, False)]
+    (one,) = third.publish()
+    assert isinstance(one.error, Conflict)
+    for writer in (first, second, third):
+        writer.close()
     assert os.listdir(archive.store.path(".staticwado/staging")) == []
 
 
@@ -56,7 +57,7 @@ def test_a_writer_goes_on_after_publishing(archive: Archive) -> None:
     writer = writer_of(archive)
     for number in range(3):
         writer.stage(MemorySource(factories.with_big_values(seed=number)))
-        assert [new for _, _, new in writer.publish()] == [True]
+        assert [one.new for one in writer.publish()] == [True]
     assert isinstance(writer.stage(MemorySource(factories.with_big_values(seed=1))), Present)
     writer.close()
     series = factories.uid("series", 0, 0)
@@ -68,21 +69,21 @@ def test_what_is_forgotten_is_not_published(archive: Archive) -> None:
     staged = writer.stage(MemorySource(factories.instance()))
     assert isinstance(staged, Staged)
     writer.forget(staged)
-    assert list(writer.publish()) == []
+    assert writer.publish() == []
     writer.close()
 
 
 def test_a_mark_made_after_a_summary_stays(archive: Archive) -> None:
     writer = writer_of(archive)
     writer.stage(MemorySource(factories.instance(seed=1)))
-    list(writer.publish())
+    writer.publish()
     done = summarise(archive, [STUDY])
     writer.stage(MemorySource(factories.instance(seed=2)))
-    list(writer.publish())
-    archive.clear_pending(STUDY, done.marks[STUDY])
+    writer.publish()
+    archive.clear_pending(STUDY, done.marks[STUDY], done.seen[STUDY])
     assert archive.pending() == [STUDY]
     done = summarise(archive, [STUDY])
-    archive.clear_pending(STUDY, done.marks[STUDY])
+    archive.clear_pending(STUDY, done.marks[STUDY], done.seen[STUDY])
     assert archive.pending() == []
     assert len(archive.read_json(Resource(View.METADATA, STUDY))) == 2
     writer.close()
@@ -122,6 +123,6 @@ def test_equal_values_of_a_study_are_kept_once(archive: Archive, root: Path) -> 
     writer = writer_of(archive)
     for number in range(4):
         writer.stage(MemorySource(factories.with_big_values(seed=number)))
-    list(writer.publish())
+    writer.publish()
     writer.close()
     assert len([path for path in (root / "studies" / STUDY / "bulkdata").rglob("*") if path.is_file()]) <= 12
