@@ -1,12 +1,13 @@
 """A data set of the DICOM JSON Model (PS3.18 annex F) in memory: from text and to text, element by element.
 
 One rule: no number changes. A number with a fraction or an exponent is a `Number`, which keeps its spelling.
-Nothing here calls itself, so the nesting may be as deep as memory allows.
+Nothing here calls itself, so no nesting is too deep for the stack.
 """
 
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,6 +23,8 @@ from staticwado.errors import BadRequest, BrokenDicom
 Dataset = Mapping[str, Any]
 Piece = TypeVar("Piece", str, bytes)
 
+DEEPEST = 200_000
+"""Arrays and objects within each other; each costs a hundred times the memory of its text."""
 GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 """The component groups of a person name (PS3.18 F.2.2), in their order."""
 
@@ -143,7 +146,7 @@ def unroll(pieces: Iterator[Piece | Iterator[Any]]) -> Iterator[Piece]:
 def parse_json(text: bytes) -> Any:
     """The array or object that UTF-8 `text` holds.
 
-    Raises BadRequest where it is no JSON, or where a name stands twice in an object.
+    Raises BadRequest where it is no JSON, is nested too deep, or where a name stands twice in an object.
     """
     try:
         decoded = text.decode("utf-8")
@@ -172,8 +175,8 @@ def _refuse(text: str) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        # Not by counting each: there may be a million names.
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise ValueError(f"the name {twice[:40]!r} stands twice in an object")
     return made
 
@@ -229,6 +232,8 @@ class _Parser:
         follows = self._next()
         if follows == ("]" if word == "[" else "}"):
             return made, True
+        if len(self._open) == DEEPEST:
+            raise ValueError(f"it is nested deeper than {DEEPEST}")
         self._open.append(made)
         if word == "{":
             self._name(follows)

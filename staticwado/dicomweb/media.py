@@ -117,6 +117,12 @@ def _named(text: str) -> str:
     return _ALIASES.get(name, name)
 
 
+def parse_content_type(text: str) -> tuple[str, dict[str, str]]:
+    """The media type in lower case, and the parameters by lower-case name (RFC 9110 8.3.1)."""
+    name, _, rest = text.partition(";")
+    return _named(name), _parameters(rest)
+
+
 def parse_accept(text: str | None) -> tuple[MediaRange, ...]:
     """The entries of an Accept header that can be understood, as they stand; no header means anything.
 

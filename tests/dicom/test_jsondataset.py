@@ -93,3 +93,16 @@ def test_what_is_no_attribute_object_is_an_error_that_names_the_tag(
 ) -> None:
     with pytest.raises(BrokenDicom, match=says):
         elements_of(dataset)
+
+
+def test_what_only_costs_memory_is_refused_early() -> None:
+    with pytest.raises(BadRequest, match="deeper than 200000"):
+        parse_json(b"[" * 3_000_000)
+    assert parse_json(b"[" * 150_000 + b"]" * 150_000) is not None
+
+
+def test_a_name_that_stands_twice_among_many_is_found_at_once() -> None:
+    """Looking for each name among all others would take a quarter of an hour."""
+    text = b"{" + b",".join(b'"%d":1' % number for number in range(200_000)) + b',"199999":2}'
+    with pytest.raises(BadRequest, match="'199999' stands twice"):
+        parse_json(text)
