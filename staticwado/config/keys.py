@@ -15,11 +15,15 @@ ENVIRONMENT_PREFIX = "STATICWADO_"
 OPTION_KEYS: Mapping[str, frozenset[str]] = {
     BASE: frozenset({"rootDir"}),
     "mkdicomwebConfig": frozenset(
-        "jobs thumbnails strict dryRun force quarantine frames transcode dask".split()
+        "jobs thumbnails strict dryRun force quarantine frames transcode trashRetention dask".split()
     ),
     "dicomWebServerConfig": frozenset(
-        "host port serverPath clientPath publicUrl viewer workers tlsCert tlsKey allowedOrigins accessLog "
-        "cacheSize decoders decodeTimeout resultCacheSize state keepAlive stallTimeout maxHeader".split()
+        "host port serverPath clientPath publicUrl viewer workers tlsCert tlsKey open auth "
+        "allowedOrigins accessLog "
+        "cacheSize decoders decodeTimeout resultCacheSize state keepAlive stallTimeout maxHeader "
+        "store onConflict maxBody maxPart maxParts maxDataset "
+        "delete trashRetention searchTimeout maxResults settleAfter "
+        "accessLogFile maxConnections bodyTimeout maxStores minFree".split()
     ),
     "dicomWebScpConfig": frozenset({"aet", "port"}),
     "deployConfig": frozenset({"endpointUrl"}),

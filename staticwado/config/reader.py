@@ -108,8 +108,18 @@ def _value_of(
     for name in (section, BASE):
         if key in file.sections.get(name, ()):
             value = fit(f"{name}.{key} in {file.path}", file.sections[name][key], option.hint)
-            return file.path.parent / value if isinstance(value, Path) else value
+            return _anchored(value, file.path.parent)
     return _ABSENT
+
+
+def _anchored(value: object, folder: Path) -> object:
+    """`value` with paths relative to the configuration's folder, in nested sections too."""
+    if isinstance(value, Path):
+        return folder / value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **{name: _anchored(part, folder) for name, part in parts.items()})
+    return value
 
 
 def _strangers(environ: Mapping[str, str]) -> Iterator[str]:
