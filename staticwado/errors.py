@@ -28,6 +28,14 @@ class Conflict(StaticWadoError):
     """The archive holds the same SOP Instance UID with other content."""
 
 
+class Mismatch(Conflict):
+    """The input is an instance of another study than the one it was sent to."""
+
+
+class MissingBulkdata(BrokenDicom):
+    """A data set refers to bulkdata that did not come with it."""
+
+
 class NotFound(StaticWadoError):
     """What was asked for is not in the archive; never used for "could not be read"."""
 
@@ -48,6 +56,10 @@ class TookTooLong(StaticWadoError):
     """A request that was stopped because it took longer than one request may."""
 
 
+class TooSlow(StaticWadoError):
+    """A request whose body comes so slowly that it is not waited for."""
+
+
 class Unauthenticated(StaticWadoError):
     """A request that does not say, or does not prove, who makes it."""
 
@@ -64,8 +76,16 @@ class NotAcceptable(StaticWadoError):
     """Nothing that can be offered fits what the client accepts (PS3.18 8.7.8)."""
 
 
+class IssuerUnavailable(StaticWadoError):
+    """Who makes a request cannot be found out now, because the issuer of logins does not answer."""
+
+
 class StoreUnavailable(StaticWadoError):
     """Bytes could not be read or written: no space, no permission, an I/O error, a damaged file."""
+
+
+class Busy(StoreUnavailable):
+    """A request that is refused only because too much is under way; the same again later may succeed."""
 
 
 class ConfigurationError(StaticWadoError):

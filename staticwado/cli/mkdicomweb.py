@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from staticwado.cli.common import ExitCode, common_options, load_options, load_root, run, version_option
+from staticwado.cli.delete import delete, restore, trash
 from staticwado.cli.interrupts import hold_back_interrupts, terminated_like_interrupted
 from staticwado.cli.part10 import part10
 from staticwado.cli.verify import verify
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 SECTION = "mkdicomwebConfig"
 _LATER = {
-    "delete": "deleting from an archive",
     "view": "looking at a folder without copying it",
 }
 
@@ -134,6 +134,9 @@ def index(directory: str | None, config_file: str | None) -> int:
 
 mkdicomweb.add_command(part10)
 mkdicomweb.add_command(verify)
+mkdicomweb.add_command(delete)
+mkdicomweb.add_command(trash)
+mkdicomweb.add_command(restore)
 
 
 def _write_report(target: Path, report: "Report") -> None:

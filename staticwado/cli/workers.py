@@ -20,10 +20,10 @@ QUICK_DEATH = 5.0
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
-def supervise(count: int, work: Callable[[int], None]) -> None:
+def supervise(count: int, work: Callable[[int], None]) -> bool:
     """Run `work(0)` to `work(count - 1)`, a process each, until SIGTERM or SIGINT has ended them all.
 
-    Raises ConfigurationError if one dies at once.
+    Returns whether all of them ended in order. Raises ConfigurationError if one dies at once.
     """
     children: dict[int, tuple[int, float]] = {}
     stopping = False
@@ -49,10 +49,12 @@ def supervise(count: int, work: Callable[[int], None]) -> None:
         if not stopping:
             start(row)
     failed = None
+    in_order = True
     while children:
         child, status = os.wait()
         row, born = children.pop(child, (-1, 0.0))
         if stopping or row < 0:
+            in_order = in_order and status == 0
             continue
         log.error("worker %d ended with status %d", row, os.waitstatus_to_exitcode(status))
         if time.monotonic() - born < QUICK_DEATH:
@@ -64,6 +66,7 @@ def supervise(count: int, work: Callable[[int], None]) -> None:
     os.close(held)
     if failed is not None:
         raise ConfigurationError(f"worker {failed} could not serve; the messages above say why")
+    return in_order
 
 
 def _end_with(alive: int) -> None:

@@ -5,18 +5,25 @@ One rule: errors become answers in one place, `Service.handle`; there is no midd
 
 import asyncio
 import logging
+import re
+from dataclasses import replace
+from time import perf_counter_ns
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from staticwado.archive import Archive
 from staticwado.dicomweb.media import accepts_gzip
-from staticwado.dicomweb.resource import Resource, View
-from staticwado.errors import NotFound, StaticWadoError, StoreUnavailable
+from staticwado.errors import Busy, ConfigurationError, NotFound, StaticWadoError, StoreUnavailable
 from staticwado.search.index import IndexReader
 from staticwado.web import capabilities, wado_uri
+from staticwado.web.accesslog import REQUEST_ID, AccessLog, Entry, RequestIds, named, request_id
 from staticwado.web.answer import Answer, error_answer, json_answer
+from staticwado.web.auth.guard import Guard, Target, for_person
+from staticwado.web.auth.identity import Right
 from staticwado.web.cache import AnswerCache, Kept
+from staticwado.web.gate import Gate
+from staticwado.web.health import SLOW, Health, health_answer
 from staticwado.web.metrics import Metrics
 from staticwado.web.options import ServerOptions
 from staticwado.web.origins import METHODS, Origins, is_preflight, options_answer
@@ -31,6 +38,19 @@ _LONGEST_KEY = 4096
 _ROOTS = frozenset({"studies", "series", "instances", capabilities.OPENAPI_PATH})
 _CLIENT_GONE = 499
 """How a request counts whose client went away, as nginx has it."""
+_AGAIN = "5"
+"""Seconds after which a client may ask again that was refused because of too much work."""
+_LONGEST_LOOK = 5.0
+"""Seconds that a look at the archive may take."""
+_PATH = re.compile(r"(?<![\w.:/])/[^:'\"]*")
+"""A path of this machine in the text of an error; those of the archive do not begin with a slash."""
+
+
+def told(error: StaticWadoError, status: int) -> str:
+    """What a stranger may read of an error: nothing of this machine. The log has the rest."""
+    if isinstance(error, ConfigurationError):
+        return "the server is not set up for this; its log says more"
+    return str(error) if status < 500 else _PATH.sub("a file", str(error))
 
 
 class Service:
@@ -42,58 +62,116 @@ class Service:
         self._metrics = metrics
         self._index = IndexReader(archive)
         self._studies = Studies(archive, options, self._index)
-        self._viewer = Viewer(options, self._index)
+        self._guard = Guard(options, self._studies.access)
+        self._viewer = Viewer(options, self._studies.engine)
         self._cache = AnswerCache(options.cache_size)
         self._server_prefix = options.server_prefix
         self._client_prefix = options.client_prefix
         self._origins = Origins(options.allowed_origins)
         self._common = self._origins.common_headers()
+        self._ids = RequestIds()
+        file = options.access_log_file
+        self._log = AccessLog(file) if options.access_log or file is not None else None
+        self.health = Health(archive, options.store, options.min_free)
+        self._gate = Gate(options.max_stores, self.health)
+        metrics.add_gauge("staticwado_owed_studies", "Studies whose summaries are owed.", self.health.owed)
+        metrics.add_gauge("staticwado_free_bytes", "Free bytes on the archive's disk.", self.health.free)
 
     def close(self) -> None:
         """End the worker processes."""
         self._studies.close()
+        self._guard.close()
+        if self._log is not None:
+            self._log.close()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever happens."""
-        status, size = 500, 0
+        begun = perf_counter_ns()
+        self._ids.begin(request.headers.get(REQUEST_ID))
+        self._metrics.begin()
         note = Note()
+        status, size = 500, 0
         try:
-            response, size = await self._respond(request, note)
+            response, size = await self._guarded(request, note)
             status = response.status
             return response
-        except ConnectionError:
-            status = _CLIENT_GONE
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response(status=_CLIENT_GONE)
         except asyncio.CancelledError:
             status = _CLIENT_GONE
             raise
+        finally:
+            self._metrics.end()
+            self._count(request, note, status, size, perf_counter_ns() - begun)
+
+    async def _guarded(self, request: web.BaseRequest, note: Note) -> tuple[web.StreamResponse, int]:
+        """The response and the bytes of its body; errors become answers."""
+        try:
+            return await self._respond(request, note)
+        except ConnectionError:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=_CLIENT_GONE), 0
         except StaticWadoError as error:
             status = status_of(error)
-            if status == 503:
-                log.error("%s %s: %s", request.method, request.path, error)
-            return await self._fail(request, status, str(error))
+            if status >= 500:
+                log.error("%s %s: %s", request.method, self._named(request), error)
+            headers = {"Retry_After": _AGAIN} if isinstance(error, Busy) else {}
+            if status == 401:
+                headers["WWW_Authenticate"] = self._guard.challenge(request)
+            return await self._fail(request, error_answer(status, told(error, status), note.view, **headers))
         except Exception:
-            log.exception("%s %s failed", request.method, request.path)
-            return await self._fail(request, 500, "the server made a mistake; its log says more")
-        finally:
-            self._metrics.count(note.view, status, size)
+            log.exception("%s %s failed", request.method, self._named(request))
+            message = "the server made a mistake; its log says more"
+            return await self._fail(request, error_answer(500, message, note.view))
+
+    def _named(self, request: web.BaseRequest) -> str:
+        return named(self._below(self._server_prefix, request.path))
+
+    def _count(self, request: web.BaseRequest, note: Note, status: int, size: int, elapsed: int) -> None:
+        received = request.content.total_bytes if request.body_exists else 0
+        self._metrics.count(note.view, status, size, elapsed, received)
+        if note.stored is not None or note.failed is not None:
+            self._metrics.count_stored(note.stored or 0, note.failed or 0)
+        if self._log is not None:
+            self._log.write(self._entry(request, note, status, size, elapsed))
+
+    def _entry(self, request: web.BaseRequest, note: Note, status: int, size: int, elapsed: int) -> Entry:
+        return Entry(
+            identity=request_id.get(),
+            client=request.remote,
+            method=request.method,
+            path=request.path,
+            below=self._below(self._server_prefix, request.path),
+            view=note.view,
+            status=status,
+            received=request.content.total_bytes if request.body_exists else 0,
+            sent=size,
+            nanoseconds=elapsed,
+            subject=note.subject,
+            stored=note.stored,
+            failed=note.failed,
+        )
+
+    def refused(self, request: web.BaseRequest, status: int, size: int) -> str:
+        """Note what was no HTTP; returns its id."""
+        name = self._ids.begin(None)
+        self._metrics.count("other", status, size)
+        if self._log is not None:
+            self._log.write(Entry(name, request.remote, "other", "", None, "other", status, 0, size, 0))
+        return name
 
     async def _respond(self, request: web.BaseRequest, note: Note) -> tuple[web.StreamResponse, int]:
         try:
             kept = await self._kept(request, note)
             return await send(request, kept.answer, self._for_origin(request, kept.headers))
-        except StoreUnavailable:
+        except StoreUnavailable as error:
+            if request.method not in ("GET", "HEAD") or isinstance(error, Busy):
+                raise
             # A file may have been replaced between looking and opening: look once more.
             kept = await self._kept(request, note)
             return await send(request, kept.answer, self._for_origin(request, kept.headers))
 
-    async def _fail(self, request: web.BaseRequest, status: int, message: str) -> web.StreamResponse:
-        answer = error_answer(status, message)
-        headers = self._for_origin(request, headers_of(answer, self._common))
-        response, _ = await send(request, answer, headers)
-        return response
+    async def _fail(self, request: web.BaseRequest, answer: Answer) -> tuple[web.StreamResponse, int]:
+        return await send(request, answer, self._for_origin(request, headers_of(answer, self._common)))
 
     def _for_origin(self, request: web.BaseRequest, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         return self._origins.headers_for(request.headers.get(hdrs.ORIGIN), headers)
@@ -101,6 +179,8 @@ class Service:
     async def _kept(self, request: web.BaseRequest, note: Note) -> Kept:
         """The answer and its headers: from memory if they still hold."""
         headers = request.headers
+        note.identity = await self._guard.admit(request, self._target(request))
+        note.subject = note.identity.subject or None
         key = None
         if request.method in ("GET", "HEAD"):
             ranged = hdrs.RANGE in headers
@@ -108,14 +188,15 @@ class Service:
             accept, encoding = listed(headers, hdrs.ACCEPT), listed(headers, hdrs.ACCEPT_ENCODING)
             raw = request.raw_path
             if len(raw) + len(accept or "") + len(encoding or "") <= _LONGEST_KEY:
-                key = (raw, accept, encoding, ranged, origin)
+                # What is kept for one is only for those who may see the same.
+                key = (raw, accept, encoding, ranged, origin, note.identity.scope(Right.READ))
                 kept = self._cache.get(key)
                 if kept is not None:
                     note.view = kept.answer.view
                     return kept
         answer = await self._answer(request, note)
         note.view = answer.view
-        kept = Kept(answer, headers_of(answer, self._common))
+        kept = Kept(answer, for_person(headers_of(answer, self._common), note.identity))
         if key is not None:
             self._cache.put(key, kept)
         return kept
@@ -129,7 +210,10 @@ class Service:
         dicomweb = self._below(self._server_prefix, path)
         client = self._below(self._client_prefix, path)
         if dicomweb is not None and self._is_dicomweb(dicomweb, client):
-            return await self._studies.answer(request, dicomweb, note)
+            if request.method != "POST":
+                return await self._studies.answer(request, dicomweb, note)
+            async with self._gate.passed():
+                return await self._studies.answer(request, dicomweb, note)
         if request.method == "OPTIONS":
             if path in (self._server_prefix, self._server_prefix + "/") and not is_preflight(request.headers):
                 return self._studies.capabilities(request)
@@ -137,17 +221,33 @@ class Service:
         if request.method not in ("GET", "HEAD"):
             return error_answer(405, f"{request.method} is not possible here", Allow=METHODS)
         if path == "/healthz":
-            return await asyncio.to_thread(self._health)
+            return await self._healthy(request.rel_url.query_string)
         if path == "/metrics":
-            return Answer("text/plain; version=0.0.4; charset=utf-8", self._metrics.text().encode(), vary="")
+            accept = listed(request.headers, hdrs.ACCEPT)
+            text, content_type = await asyncio.to_thread(self._metrics.text, accept)
+            return Answer(content_type, text, vary="Accept")
         if client is not None:
             ranged = hdrs.RANGE in request.headers
             gzip = not ranged and accepts_gzip(listed(request.headers, hdrs.ACCEPT_ENCODING))
-            return await asyncio.to_thread(self._viewer.answer, client, gzip)
+            scope = note.identity.scope(Right.READ)
+            return self._framed(await asyncio.to_thread(self._viewer.answer, client, gzip, scope))
         if path == "/" or path == self._client_prefix:
             place = self._options.public_prefix + self._client_prefix + "/"
             return json_answer({"viewer": place}, 302, "viewer", Location=place)
         raise NotFound(f"there is nothing at {path[:200]}")
+
+    def _target(self, request: web.BaseRequest) -> Target:
+        """Where a request goes, for those who guard it; the same distinctions as in `_answer`."""
+        path = request.path
+        if path in ("/healthz", "/metrics"):
+            return Target(is_open=path == "/healthz", is_metrics=path == "/metrics")
+        by_uri = wado_uri.is_wado_uri(self._server_prefix, path, request.rel_url.query)
+        if by_uri and request.method in ("GET", "HEAD"):
+            return Target(is_wado_uri=True)
+        dicomweb, client = self._below(self._server_prefix, path), self._below(self._client_prefix, path)
+        if dicomweb is not None and self._is_dicomweb(dicomweb, client):
+            return Target(dicomweb=dicomweb)
+        return Target(is_open=client is None or self._viewer.is_open(client))
 
     @staticmethod
     def _below(prefix: str, path: str) -> str | None:
@@ -164,7 +264,22 @@ class Service:
             return False
         return dicomweb.split("/")[0] in _ROOTS
 
-    def _health(self) -> Answer:
-        """Whether the archive can be read."""
-        self._archive.read(Resource(View.MARKER))
-        return json_answer({"status": "ok"})
+    def _framed(self, page: Answer) -> Answer:
+        """A page of the viewer, which only pages of this server and of named origins may show in a frame."""
+        if not page.content_type.startswith("text/html"):
+            return page
+        origins = " ".join(("'self'", *(each for each in self._options.allowed_origins if each != "*")))
+        own = page.headers.get("Content-Security-Policy")
+        policy = "; ".join(filter(None, (own, f"frame-ancestors {origins}; base-uri 'self'")))
+        return replace(page, headers={**page.headers, "Content-Security-Policy": policy})
+
+    async def _healthy(self, query: str) -> Answer:
+        """`?live`: the process answers. Nothing: the archive can be read. `?ready`: work can be taken on."""
+        if query == "live":
+            return health_answer(())
+        try:
+            async with asyncio.timeout(_LONGEST_LOOK):
+                found = await asyncio.to_thread(self.health.troubles, ready=query == "ready")
+        except TimeoutError:
+            found = [SLOW]
+        return health_answer(found)

@@ -1,4 +1,4 @@
-"""One client's connection: what becomes of bad HTTP, of silence, and of clients that close their half.
+"""One client's connection: what becomes of bad HTTP, silence, crowds, and clients that close their half.
 
 One rule: whatever arrives, the client gets an answer that HTTP knows or a closed connection, and both soon.
 """
@@ -6,13 +6,14 @@ One rule: whatever arrives, the client gets an answer that HTTP knows or a close
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from multidict import CIMultiDict
 
+from staticwado.errors import TooSlow
+from staticwado.web.accesslog import REQUEST_ID
 from staticwado.web.answer import error_answer
 from staticwado.web.options import ServerOptions
 from staticwado.web.origins import Origins
@@ -25,26 +26,67 @@ _LINGER = 5.0
 """Seconds for which the rest of a body that nobody wants is read, so that the client sees the answer."""
 _AFTER_END = 0.5
 """Seconds without a request after which a connection is closed whose client has closed its half."""
-_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+_SETTLED = 1.0
+"""Seconds that a connection must have been idle before another one may have its place."""
+_SLOWEST = 1024
+"""Bytes a second of a body below which its client is not waited for."""
+_TICK = 0.05
+"""Seconds between looks at whether all is answered."""
+_LOOKS = 4
+"""How often a body is looked at before it is given up; between looks the server itself may have paused it."""
+
+
+class Handler(Protocol):
+    """What answers requests."""
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request, whatever happens."""
+
+    def refused(self, request: web.BaseRequest, status: int, size: int) -> str:
+        """Note what was no HTTP; returns its id."""
+
+    def close(self) -> None:
+        """End what was begun; blocks."""
 
 
 class Connection(web.RequestHandler):
     """aiohttp's, with errors in our form, and answers for clients that have closed their half."""
 
-    def __init__(self, server: web.Server, common: CIMultiDict[str], **limits: Any) -> None:
+    def __init__(self, server: "Server", common: CIMultiDict[str], **limits: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **limits)
         self._common = common
+        self._server = server
         self._answers = 0
         """Answers begun and ended: odd while one is made."""
         self._ended = False
+        self.idle_since: float | None = asyncio.get_running_loop().time()
+        """When it became idle; None while an answer is made."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Refuse the connection if there are too many and none is idle."""
+        super().connection_made(transport)
+        if not self._server.admit(self):
+            self._say(503, "Service Unavailable", "too many connections; try again", b"Retry-After: 1\r\n")
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Make room for another."""
+        super().connection_lost(exc)
+        self._server.forget(self)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Keep the connection for the answers that are still owed (RFC 9112 9.6)."""
         if self.transport is None or self.transport.get_extra_info("sslcontext") is not None:
             return None
         self._ended = True
+        if self._current_request is not None:
+            self.end_body(self._current_request)
         self._close_if_idle()
         return True
+
+    def end_body(self, request: web.BaseRequest) -> None:
+        """Wait no longer for the rest of a body whose client has closed its half."""
+        if self._ended and not request.content.is_eof():
+            request.content.set_exception(web.RequestPayloadError("the client has closed its half"))
 
     def _close_if_idle(self, seen: int | None = None) -> None:
         """Close once no answer is made and none was begun since `seen`."""
@@ -58,17 +100,23 @@ class Connection(web.RequestHandler):
     def count_answer(self) -> None:
         """To be called when an answer is begun, and when it is made."""
         self._answers += 1
+        self.idle_since = None if self._answers % 2 else asyncio.get_running_loop().time()
 
     def refuse_version(self, request: web.BaseRequest) -> web.StreamResponse:
         """505, written here: a response would call itself what the request does (RFC 9110 15.6.6)."""
-        body = b'{"error":"this server speaks HTTP/1.1"}'
+        self._say(505, "HTTP Version Not Supported", "this server speaks HTTP/1.1")
+        return web.Response(status=505)
+
+    def _say(self, status: int, phrase: str, message: str, headers: bytes = b"") -> None:
+        """Answer without a request, and close."""
+        body = b'{"error":"%b"}' % message.encode()
         if self.transport is not None:
             self.transport.write(
-                b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\n"
-                b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+                b"HTTP/1.1 %d %b\r\nConnection: close\r\n%bX-Content-Type-Options: nosniff\r\n"
+                b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+                % (status, phrase.encode(), headers, len(body), body)
             )
         self.force_close()
-        return web.Response(status=505)
 
     def handle_error(
         self,
@@ -81,13 +129,10 @@ class Connection(web.RequestHandler):
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
         status, message = _reason(exc, self.max_line_size)
-        log.info("%s from %s: %s", status, request.remote, message)
         answer = error_answer(status, message)
-        response = web.Response(
-            status=status,
-            headers=headers_of(answer, self._common),
-            body=answer.body if isinstance(answer.body, bytes) else b"",
-        )
+        body = answer.body if isinstance(answer.body, bytes) else b""
+        response = web.Response(status=status, headers=headers_of(answer, self._common), body=body)
+        response.headers[REQUEST_ID] = self._server.refused(request, status, len(body))
         response.force_close()
         return response
 
@@ -104,17 +149,54 @@ def _reason(error: HttpProcessingError, longest_line: int) -> tuple[int, str]:
     return 400, f"this is no HTTP request: {text[:200]}"
 
 
-class Server(web.Server):
-    """The server of one process; `closed` is called at its end, in a thread."""
+class _BodyWatch:
+    """Gives up a body that comes more slowly than `_SLOWEST` for `seconds`."""
 
-    def __init__(self, handler: _Handler, options: ServerOptions, closed: Callable[[], None]) -> None:
+    def __init__(self, request: web.BaseRequest, seconds: float) -> None:
+        self._request = request
+        self._seconds = seconds
+        self._slow = 0
+        self._seen = request.content.total_bytes
+        self._schedule()
+
+    def _schedule(self) -> None:
+        wait = self._seconds / _LOOKS
+        self._timer = asyncio.get_running_loop().call_later(wait, self._look)
+
+    def _look(self) -> None:
+        content, transport = self._request.content, self._request.transport
+        if transport is None or content.is_eof() or content.exception() is not None:
+            return
+        came, self._seen = content.total_bytes - self._seen, content.total_bytes
+        # While the server itself has paused the client, nothing can come.
+        enough = came >= _SLOWEST * self._seconds / _LOOKS or not transport.is_reading()
+        self._slow = 0 if enough else self._slow + 1
+        if self._slow == _LOOKS:
+            content.set_exception(
+                TooSlow(f"the body came slower than {_SLOWEST} bytes a second for {self._seconds:g} seconds")
+            )
+        else:
+            self._schedule()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+
+class Server(web.Server):
+    """The server of one process; its service is closed at its end, in a thread."""
+
+    def __init__(self, service: Handler, options: ServerOptions) -> None:
         super().__init__(self._answer)
-        self._service = handler
-        self._closed = closed
+        self._service = service
+        self._open: set[Connection] = set()
+        self._ending = False
+        self._most = options.max_connections
+        self._body_timeout = options.body_timeout
         self._common = Origins(options.allowed_origins).common_headers()
         self._limits = {
             "keepalive_timeout": options.keep_alive,
-            "access_log": logging.getLogger("staticwado.access") if options.access_log else None,
+            # The service writes its own.
+            "access_log": None,
             "lingering_time": _LINGER,
             "max_line_size": options.max_header,
             # One more, so that an error tells which of them was too long.
@@ -123,6 +205,28 @@ class Server(web.Server):
             # Of a body that nobody asked for, no byte is inflated.
             "auto_decompress": False,
         }
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a new connection in; False if there is no room, and none that is idle to make some."""
+        self._open.add(connection)
+        if len(self._open) <= self._most:
+            return True
+        settled = asyncio.get_running_loop().time() - _SETTLED
+        idle = ((one.idle_since, one) for one in self._open if one.idle_since is not None)
+        since, longest = min(idle, key=lambda pair: pair[0], default=(0.0, connection))
+        if longest is connection or since > settled:
+            return False
+        self._open.discard(longest)
+        longest.force_close()
+        return True
+
+    def forget(self, connection: Connection) -> None:
+        """Count a connection out."""
+        self._open.discard(connection)
+
+    def refused(self, request: web.BaseRequest, status: int, size: int) -> str:
+        """Note what was no HTTP; returns its id."""
+        return self._service.refused(request, status, size)
 
     def __call__(self) -> Connection:
         return Connection(self, self._common, **self._limits)
@@ -134,14 +238,32 @@ class Server(web.Server):
         if request.version.major != 1:
             return connection.refuse_version(request)
         connection.count_answer()
+        connection.end_body(request)
+        watch = _BodyWatch(request, self._body_timeout) if request.body_exists else None
         try:
-            return await self._service(request)
+            return await self._service.handle(request)
         finally:
             connection.count_answer()
+            if watch is not None:
+                watch.stop()
+            if self._ending:
+                connection.close()
+
+    def pre_shutdown(self) -> None:
+        """Let go of those who are owed no answer; aiohttp would stop reading uploads that are under way."""
+        self._ending = True
+        for one in tuple(self._open):
+            if one.idle_since is not None:
+                one.close()
 
     async def shutdown(self, timeout: float | None = None) -> None:
-        await super().shutdown(timeout)
-        await asyncio.to_thread(self._closed)
+        """Wait for answers and uploads under way, but no longer than `timeout` seconds; then end all."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + (timeout or 0)
+        while loop.time() < end and any(one.idle_since is None for one in self._open):
+            await asyncio.sleep(_TICK)
+        await super().shutdown(max(end - loop.time(), _TICK))
+        await asyncio.to_thread(self._service.close)
 
 
 def limit_stalls(listening: socket.socket, seconds: float) -> None:

@@ -10,7 +10,10 @@ from multidict import CIMultiDict
 from staticwado.web.answer import Answer
 
 METHODS = "GET, HEAD, OPTIONS"
-EXPOSED = "Content-Type, Content-Length, Content-Location, Content-Range, Accept-Ranges, ETag, Warning, Link"
+EXPOSED = (
+    "Content-Type, Content-Length, Content-Location, Content-Range, Accept-Ranges, ETag, Warning, Link, "
+    "X-Request-Id"
+)
 _ASKED = "Access-Control-Request-Method"
 _LONGEST_LIST = 4096
 """Bytes of Access-Control-Request-Headers that are given back."""
@@ -57,11 +60,11 @@ def is_preflight(headers: Mapping[str, str]) -> bool:
     return _ASKED in headers
 
 
-def options_answer(headers: Mapping[str, str]) -> Answer:
+def options_answer(headers: Mapping[str, str], methods: str = METHODS) -> Answer:
     """The answer to OPTIONS where there is nothing to describe: a preflight, or what methods there are."""
-    made = {"Allow": METHODS}
+    made = {"Allow": methods}
     if is_preflight(headers):
-        made["Access-Control-Allow-Methods"] = METHODS
+        made["Access-Control-Allow-Methods"] = methods
         made["Access-Control-Max-Age"] = "86400"
         asked = headers.get("Access-Control-Request-Headers")
         if asked is not None and len(asked) <= _LONGEST_LIST:

@@ -17,11 +17,15 @@ from multidict import CIMultiDict
 from staticwado.errors import (
     BadRequest,
     BrokenDicom,
+    Busy,
     ConfigurationError,
     Conflict,
     Forbidden,
     Gone,
     InvalidUid,
+    IssuerUnavailable,
+    Mismatch,
+    MissingBulkdata,
     NotAcceptable,
     NotDicom,
     NotFound,
@@ -29,12 +33,14 @@ from staticwado.errors import (
     StoreUnavailable,
     TookTooLong,
     TooMuch,
+    TooSlow,
     Unauthenticated,
     Unsupported,
     UnsupportedMedia,
 )
 from staticwado.store.local import Stat
 from staticwado.web import conditional
+from staticwado.web.accesslog import REQUEST_ID, request_id
 from staticwado.web.answer import Answer, Pieces, Span, Stream, cut, error_answer, piece_length
 from staticwado.web.byteranges import byteranges
 from staticwado.web.conditional import Decision, Representation, decide
@@ -56,12 +62,17 @@ STATUSES: Mapping[type[StaticWadoError], int] = {
     Forbidden: 403,
     NotFound: 404,
     NotAcceptable: 406,
+    TooSlow: 408,
     Conflict: 409,
+    Mismatch: 409,
+    MissingBulkdata: 400,
     Gone: 410,
     TooMuch: 413,
     UnsupportedMedia: 415,
     Unsupported: 501,
     StoreUnavailable: 503,
+    IssuerUnavailable: 503,
+    Busy: 503,
     TookTooLong: 503,
     ConfigurationError: 500,
     StaticWadoError: 500,
@@ -108,6 +119,7 @@ async def send(
         answer, headers = _refused(answer, decision.status, prepared)
     else:
         answer, headers = _partial(answer, decision, prepared.copy())
+    headers[REQUEST_ID] = request_id.get()
     if answer.status in (204, 304) or request.method == "HEAD":
         response = web.StreamResponse(status=answer.status, headers=headers)
         await response.prepare(request)

@@ -7,27 +7,36 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 
 from aiohttp import hdrs, web
 
 from staticwado.archive import Archive
 from staticwado.dicomweb.media import accepts_gzip
+from staticwado.dicomweb.query import Query
 from staticwado.dicomweb.resource import Resource, View, parse_path
-from staticwado.errors import NotFound
-from staticwado.search.engine import Engine
+from staticwado.errors import BadRequest, NotFound
+from staticwado.ingest.catalogue import open_catalog
+from staticwado.ingest.intake import Intake, IntakeOptions
+from staticwado.ingest.live import Live
+from staticwado.search.engine import Engine, Limits
 from staticwado.search.index import IndexReader
 from staticwado.web import (
     capabilities,
+    delete,
     frames,
     levels,
     metadata,
     part10,
     qido,
     rendered,
+    stow,
     thumbnails,
     wado_uri,
 )
 from staticwado.web.answer import Answer, Later, error_answer
+from staticwado.web.auth.access import Access
+from staticwado.web.auth.identity import NOBODY, Identity, Right
 from staticwado.web.options import ServerOptions
 from staticwado.web.origins import METHODS, is_preflight, options_answer
 from staticwado.web.request import Wanted, acceptable, check_charset, listed, origin_of
@@ -57,6 +66,14 @@ class Note:
 
     view: str = "other"
     study: str | None = None
+    subject: str | None = None
+    """Who asks."""
+    identity: Identity = NOBODY
+    """Who asks, and what they may do."""
+    stored: int | None = None
+    """How many instances a store request brought in, or found to be in."""
+    failed: int | None = None
+    """How many it did not."""
 
 
 class Studies:
@@ -64,9 +81,16 @@ class Studies:
 
     def __init__(self, archive: Archive, options: ServerOptions, index: IndexReader) -> None:
         self._archive = archive
-        self._engine = Engine(archive, index)
+        self._options = options
+        self.access = Access(self.finds, lambda study: next(archive.series(study), None) is not None)
+        self._catalog = open_catalog(str(options.catalog_file))
+        self._live = Live(archive, self._catalog)
+        limits = Limits(options.max_results, options.search_timeout)
+        self._engine = Engine(archive, index, self._catalog, self._live, limits)
+        self._intake = Intake(archive, IntakeOptions(options.on_conflict), self._catalog)
         self._workers = Workers(options.decoders, options.decode_timeout)
         self._makers = ThreadPoolExecutor(_MAKERS, "making")
+        self._storing = ThreadPoolExecutor(min(options.max_stores, _MAKERS), "storing")
         folder = str(options.results_folder)
         self._results = Results(folder, options.result_cache_size, options.workers)
         self._prefix = options.server_prefix
@@ -76,6 +100,19 @@ class Studies:
         """End the worker processes."""
         self._workers.close()
         self._makers.shutdown(wait=False, cancel_futures=True)
+        self._storing.shutdown()
+        self._intake.close()
+        if self._catalog is not None:
+            self._catalog.close()
+
+    @property
+    def engine(self) -> Engine:
+        """What answers searches."""
+        return self._engine
+
+    def finds(self, query: Query) -> bool:
+        """Whether a search finds anything; blocks."""
+        return bool(self._engine.search(query).found)
 
     def origin(self, request: web.BaseRequest) -> str:
         """The origin that the client sees, as far as can be told."""
@@ -103,16 +140,21 @@ class Studies:
             self._workers,
             self._results,
             tuple(parameters.items()),
+            self._live,
         )
 
     async def wado_uri(self, request: web.BaseRequest, note: Note) -> Answer:
         """Answer a request of WADO-URI (PS3.18 chapter 9)."""
         note.view = View.RENDERED.value
-        return await self._made(wado_uri.wado_uri(self._archive, self._wanted(request)))
+        wanted = self._wanted(request)
+        try:
+            return await self._made(wado_uri.wado_uri(self._archive, wanted))
+        except NotFound as error:
+            raise delete.explain_missing(self._archive, delete.named_by(wanted.parameters), error) from error
 
     def capabilities(self, request: web.BaseRequest) -> Answer:
         """Describe the whole service (PS3.18 8.9)."""
-        return capabilities.capabilities("", self._wanted(request))
+        return capabilities.capabilities("", self._wanted(request), capabilities.table(self._options))
 
     async def answer(self, request: web.BaseRequest, path: str, note: Note) -> Answer:
         """Answer a request for `path`, which is relative to the service."""
@@ -120,24 +162,73 @@ class Studies:
             raise NotFound("a slash that is written %2F is no part of any name here")
         if request.method == "OPTIONS":
             if is_preflight(request.headers):
-                return options_answer(request.headers)
-            return capabilities.capabilities(path, self._wanted(request))
+                return options_answer(request.headers, self._methods_at(path))
+            table, methods = capabilities.table(self._options), self._methods_at(path)
+            return capabilities.capabilities(path, self._wanted(request), table, methods)
         if path == capabilities.OPENAPI_PATH and request.method in ("GET", "HEAD"):
-            return capabilities.openapi_document(self._wanted(request))
+            return capabilities.openapi_document(self._wanted(request), capabilities.table(self._options))
         resource = parse_path(path)
         note.view = "search" if resource.view in _SEARCHES else resource.view.value
         note.study = resource.study
         if request.method not in ("GET", "HEAD"):
-            later = "; storing comes with a later release" if request.method == "POST" else ""
-            return error_answer(405, f"{request.method} is not possible here{later}", Allow=METHODS)
+            return await self._change(request, resource, note)
+        try:
+            return await self._retrieve(request, resource, note)
+        except NotFound as error:
+            raise await asyncio.to_thread(delete.explain_missing, self._archive, resource, error) from error
+
+    async def _retrieve(self, request: web.BaseRequest, resource: Resource, note: Note) -> Answer:
+        """Answer a request that only reads."""
         wanted = self._wanted(request)
         if resource.view in _SEARCHES:
-            pairs = list(request.rel_url.query.items())
-            return await asyncio.to_thread(qido.search, self._archive, self._engine, resource, pairs, wanted)
+            pairs, scope = list(request.rel_url.query.items()), note.identity.scope(Right.READ)
+            return await asyncio.to_thread(
+                qido.search,
+                self._archive,
+                self._engine,
+                resource,
+                pairs,
+                wanted,
+                scope,
+                lambda: request.transport is None,
+            )
         retrieve = _RETRIEVE[resource.view]
         if resource.view in _BLOCKING or len(resource.frames) > _MANY_FRAMES:
             return await self._made(await asyncio.to_thread(retrieve, self._archive, resource, wanted))
         return await self._made(retrieve(self._archive, resource, wanted))
+
+    async def _change(self, request: web.BaseRequest, resource: Resource, note: Note) -> Answer:
+        """Answer a request that is to change the archive, or none that is known."""
+        methods = self.methods(resource)
+        if request.method == "POST" and "POST" in methods:
+            note.view = "store"
+            allows = self.access.storing(note.identity)
+            wanted = self._wanted(request)
+            stored = await stow.store(
+                request, resource, self._intake, self._options, wanted, allows, self._storing
+            )
+            note.stored, note.failed = stored.stored, stored.failed
+            return stored.answer
+        if request.method == "DELETE" and "DELETE" in methods:
+            note.view = "delete"
+            retention = timedelta(days=self._options.trash_retention)
+            return await asyncio.to_thread(
+                delete.delete, self._archive, resource, note.subject or "", retention, self._catalog
+            )
+        return error_answer(405, f"{request.method} is not possible here", Allow=methods)
+
+    def _methods_at(self, path: str) -> str:
+        """The methods at a path, which may be the service's own or no resource's."""
+        try:
+            return self.methods(parse_path(path))
+        except (BadRequest, NotFound):
+            return METHODS
+
+    def methods(self, resource: Resource) -> str:
+        """The methods that `resource` takes, as Allow lists them."""
+        storable = self._options.store and stow.is_storable(resource)
+        deletable = self._options.delete and delete.is_deletable(resource)
+        return METHODS + (", POST" if storable else "") + (", DELETE" if deletable else "")
 
     async def _made(self, found: Answer | Later) -> Answer:
         """The answer itself; one that takes time is waited for in threads that nothing else needs."""

@@ -6,8 +6,10 @@ from typing import Any
 from staticwado.web.options import ServerOptions
 
 CONFIG_NAME = "app-config.js"
-_QUERY_LIMIT = 1_000_000
-"""OHIF pages on its own side and always asks with offset 0: it must ask for more than there is."""
+_QUERY_LIMIT = 1_000
+"""OHIF asks once, with offset 0, and sorts and pages what came: the latest studies, which filters narrow."""
+_EVERYTHING = 1_000_000
+"""What a host gives that cannot filter; OHIF takes no more than this limit from it."""
 
 MEDIA_TYPES: Mapping[str, str] = {
     "html": "text/html; charset=utf-8",
@@ -36,10 +38,11 @@ MEDIA_TYPES: Mapping[str, str] = {
 """Suffix -> Content-Type of a viewer's file; the same on every machine."""
 
 
-def viewer_config(options: ServerOptions, *, rendered_documents: bool = True) -> dict[str, Any]:
-    """OHIF's configuration for this server, as OHIF 3.13 reads it.
+def viewer_config(options: ServerOptions, *, static_host: bool = False) -> dict[str, Any]:
+    """OHIF's configuration, as OHIF 3.13 reads it.
 
-    `rendered_documents`: whether the host answers `/rendered` for documents; if not, OHIF reads the bulkdata.
+    `static_host`: whether files are all that the host gives. OHIF then filters lists itself and shows
+    documents from their bulkdata, not from `/rendered`.
     """
     root = options.public_prefix + options.server_prefix
     source = {
@@ -52,19 +55,21 @@ def viewer_config(options: ServerOptions, *, rendered_documents: bool = True) ->
         "thumbnailRendering": "thumbnail",
         "thumbnailRequestStrategy": "fetch",
         "enableStudyLazyLoad": True,
-        "staticWado": True,
-        "supportsFuzzyMatching": True,
+        "staticWado": static_host,
+        # Where OHIF filters itself, fuzzy matching and wildcards together find no name at all.
+        "supportsFuzzyMatching": not static_host,
         "supportsWildcard": True,
         "supportsReject": False,
-        "dicomUploadEnabled": False,
-        "singlepart": "bulkdata,video,pdf" if rendered_documents else "bulkdata,video",
+        "dicomUploadEnabled": options.store and not static_host,
+        "singlepart": _elements(options, static_host),
         "bulkDataURI": {"enabled": True, "relativeResolution": "studies"},
         "omitQuotationForMultipartRequest": True,
         # Segmentations are read frame by frame, which needs no second copy of them in the browser.
         "loadMultiframeAsPart10": False,
-        "queryLimit": _QUERY_LIMIT,
+        "queryLimit": _EVERYTHING if static_host else _QUERY_LIMIT,
     }
     return {
+        **_login(options),
         "name": "staticwado",
         "routerBasename": f"{options.public_prefix}{options.client_prefix}" or "/",
         "extensions": [],
@@ -85,3 +90,29 @@ def viewer_config(options: ServerOptions, *, rendered_documents: bool = True) ->
             }
         ],
     }
+
+
+def _elements(options: ServerOptions, static_host: bool) -> str:
+    """What elements of OHIF's page fetch by themselves: nothing behind a login, as they send no token."""
+    if options.auth is not None:
+        return "bulkdata"
+    return "bulkdata,video" if static_host else "bulkdata,video,pdf"
+
+
+def _login(options: ServerOptions) -> dict[str, Any]:
+    """How OHIF logs in: authorisation code with PKCE (RFC 7636), which needs no secret."""
+    oidc = options.auth.oidc if options.auth is not None else None
+    if oidc is None or oidc.client_id is None:
+        return {}
+    client = {
+        "authority": oidc.url,
+        "client_id": oidc.client_id,
+        "response_type": "code",
+        "scope": oidc.scope,
+        # Relative to the viewer's place, as the browser sees it.
+        "redirect_uri": "/callback",
+        "post_logout_redirect_uri": "/logout-redirect",
+        "automaticSilentRenew": True,
+        "revokeAccessTokenOnSignout": True,
+    }
+    return {"oidc": [client | ({"extraQueryParams": dict(oidc.parameters)} if oidc.parameters else {})]}

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from staticwado.errors import StaticWadoError, StoreUnavailable, Unsupported
+from staticwado.errors import Busy, StaticWadoError, StoreUnavailable, Unsupported
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class Workers:
         """What `function`, which is at the top level of a module of this package, gives for `args`.
 
         Raises what the function raises; Unsupported if it takes too long or its process dies;
-        StoreUnavailable if no process is free in time.
+        Busy if no process is free in time; StoreUnavailable if none can be started.
         """
         # Before a process is taken: what cannot be sent must not cost one.
         message = pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL)
@@ -84,13 +84,11 @@ class Workers:
     def _take_turn(self) -> None:
         with self._lock:
             if self._waiting >= _WAITING:
-                raise StoreUnavailable("too many images wait to be decoded; ask again later")
+                raise Busy("too many images wait to be decoded; ask again later")
             self._waiting += 1
         try:
             if not self._turns.acquire(timeout=self._time_limit):
-                raise StoreUnavailable(
-                    f"no process was free for {self._time_limit:g} seconds; ask again later"
-                )
+                raise Busy(f"no process was free for {self._time_limit:g} seconds; ask again later")
         finally:
             with self._lock:
                 self._waiting -= 1

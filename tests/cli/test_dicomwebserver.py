@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.factories import instance
 from tests.web.tree import BIG_FRAME, NATIVE, SERIES, STUDY, make_tree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +91,7 @@ def test_answers_under_way_are_finished(archive: Path, started: list["subprocess
     slow.connect(("127.0.0.1", port))
     # More than the buffers of both ends hold: the server is in the midst of it when it is told to stop.
     slow.sendall(
-        b"GET " + FRAME.encode() + b" HTTP/1.1\r\nHost: x\r\nAccept: application/octet-stream\r\n\r\n"
+        b"GET " + FRAME.encode() + b" HTTP/1.1\r\nHost: localhost\r\nAccept: application/octet-stream\r\n\r\n"
     )
     received = slow.recv(1000)
     process.send_signal(signal.SIGTERM)
@@ -162,8 +163,9 @@ def test_a_busy_port_is_said(
         (["--dir", "{archive}", "--viewer", "."], "index.html"),
         (["--dir", "{archive}", "--tls-cert", "x"], "tls-key"),
         (["--dir", "{archive}", "--tls-cert", "x", "--tls-key", "y"], "certificate"),
-        (["--dir", "{archive}", "--host", "no.such.host.invalid"], "host no.such.host.invalid"),
-        (["--dir", "{archive}", "--host", "192.0.2.1"], "192.0.2.1"),
+        (["--dir", "{archive}", "--open", "--host", "no.such.host.invalid"], "host no.such.host.invalid"),
+        (["--dir", "{archive}", "--open", "--host", "192.0.2.1"], "192.0.2.1"),
+        (["--dir", "{archive}", "--host", "0.0.0.0"], "--open"),
         (["--dir", "{archive}", "--server-path", "x"], "server-path"),
         (["--nonsense"], "--nonsense"),
         (["-c", "missing.json5"], "missing.json5"),
@@ -197,7 +199,77 @@ def test_requests_are_printed_when_asked_for(archive: Path, started: list["subpr
     assert get(port_of(process), "/dicomweb/studies?limit=1") == 200
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    assert "GET /dicomweb/studies?limit=1" in errors
+    [line] = [json.loads(line) for line in errors.splitlines() if line.startswith("{")]
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/studies", 200)
+
+
+def upload(length: int, body: bytes) -> bytes:
+    """A store request, or the beginning of one."""
+    return (
+        b"POST /dicomweb/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/dicom\r\n"
+        b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n%b" % (length, body)
+    )
+
+
+def test_an_upload_under_way_is_finished(tmp_path: Path, started: list["subprocess.Popen[str]"]) -> None:
+    root, data = make_tree(tmp_path / "archive").root, instance()
+    process = start("--dir", root, "--port", "0")
+    started.append(process)
+    port = port_of(process)
+    with socket.create_connection(("127.0.0.1", port)) as made:
+        made.settimeout(30)
+        made.sendall(upload(len(data), data[:-10]))
+        assert made.recv(100).startswith(b"HTTP/1.1 100 ")
+        process.send_signal(signal.SIGTERM)
+        while True:
+            # Until it has stopped listening: it has heard.
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+            except ConnectionError:
+                break
+        made.sendall(data[-10:])
+        assert made.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in errors) == (0, False)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_signal_ends_what_the_first_one_let_finish(
+    archive: Path, started: list["subprocess.Popen[str]"], workers: int
+) -> None:
+    process = start("--dir", archive, "--port", "0", "--workers", str(workers))
+    started.append(process)
+    with socket.socket() as slow:
+        slow.connect(("127.0.0.1", port_of(process)))
+        slow.sendall(upload(1000, b"x" * 999))
+        assert slow.recv(100).startswith(b"HTTP/1.1 100 ")
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
+def test_workers_count_into_one_sum_and_write_one_log(
+    archive: Path, tmp_path: Path, started: list["subprocess.Popen[str]"]
+) -> None:
+    log = tmp_path / "access.log"
+    process = start("--dir", archive, "--port", "0", "--workers", "3", "--access-log-file", log)
+    started.append(process)
+    port = port_of(process)
+    assert [get(port) for _ in range(30)] == [200] * 30
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    assert 'staticwado_requests_total{status="200",view="search"} 30.0\n' in text
+    assert len(re.findall(r"staticwado_process_resident_bytes{worker=", text)) == 3
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["route"] for line in lines].count("/studies") == 30
+    assert len({line["request"] for line in lines}) == 31
+    assert len({line["request"].partition("-")[0] for line in lines}) > 1
 
 
 def test_https_serves_small_and_big_answers(
@@ -255,7 +327,7 @@ def test_clients_that_go_away_do_no_harm(archive: Path, started: list["subproces
     port = port_of(process)
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", port)) as gone:
-            gone.sendall(f"GET {FRAME} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            gone.sendall(f"GET {FRAME} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             gone.recv(10)
     assert get(port) == 200
     process.send_signal(signal.SIGTERM)

@@ -4,7 +4,7 @@ import asyncio
 import http.client
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,9 @@ class _Headers(dict[str, str]):
 class Running:
     """A server in a thread of its own."""
 
-    def __init__(self, options: ServerOptions) -> None:
-        self._options = options
+    def __init__(self, options: ServerOptions, is_open: bool = True) -> None:
+        # Most tests are about what is answered, by whatever name the server is called.
+        self._options = replace(options, open=is_open and options.auth is None)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
@@ -115,7 +116,8 @@ def start_server() -> Iterator[StartServer]:
     running: list[Running] = []
 
     def start(root: Path, **options: Any) -> Client:
-        running.append(Running(ServerOptions(dir=root, port=0, **options)))
+        is_open = options.pop("open", True)
+        running.append(Running(ServerOptions(dir=root, port=0, **options), is_open))
         return running[-1].start()
 
     yield start

@@ -1,5 +1,7 @@
 """The service as a whole: methods, origins, prefixes, health and counters."""
 
+import json
+import re
 import socket
 from contextlib import closing
 from http.client import HTTPConnection
@@ -9,6 +11,9 @@ from urllib.parse import quote
 import pytest
 
 from staticwado.dicomweb.resource import Resource, View
+from staticwado.errors import ConfigurationError, NotFound, StoreUnavailable
+from staticwado.web.app import told
+from tests.factories import instance
 from tests.web.conftest import Client, StartServer
 from tests.web.tree import NATIVE, SERIES, STUDY, Tree, make_tree, study_entry
 
@@ -17,15 +22,13 @@ IMAGE = f"studies/{STUDY}/series/{SERIES}/instances/{NATIVE}"
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "PROPFIND"])
 @pytest.mark.parametrize("path", ["/dicomweb/studies", f"/dicomweb/{IMAGE}/metadata", "/", "/healthz"])
-def test_other_methods_are_not_possible(server: Client, method: str, path: str) -> None:
-    reply = server.ask(path, method, body=b"abc")
+def test_other_methods_are_not_possible(
+    tree: Tree, start_server: StartServer, method: str, path: str
+) -> None:
+    reply = start_server(tree.root, store=False).ask(path, method, body=b"abc")
     assert reply.status == 405
     assert reply.headers["allow"] == "GET, HEAD, OPTIONS"
     assert method in reply.error
-
-
-def test_storing_comes_later(server: Client) -> None:
-    assert "later release" in server.ask("/dicomweb/studies", "POST", body=b"x").error
 
 
 def test_other_methods_on_nothing_are_not_found(server: Client) -> None:
@@ -135,9 +138,25 @@ def test_without_a_host_urls_name_the_socket(server: Client) -> None:
 def test_health_tells_whether_the_archive_can_be_read(tmp_path: Path, start_server: StartServer) -> None:
     tree = make_tree(tmp_path)
     server = start_server(tree.root)
-    assert server.ask("/healthz").json == {"status": "ok"}
+    for query in ("", "?live", "?ready"):
+        assert server.ask(f"/healthz{query}").json == {"status": "ok"}
     (tree.root / "staticwado.json").unlink()
-    assert server.ask("/healthz").status in (404, 503)
+    for query in ("", "?ready"):
+        reply = server.ask(f"/healthz{query}")
+        assert (reply.status, reply.json["troubles"]) == (503, ["the archive cannot be read"])
+        assert str(tmp_path).encode() not in reply.body
+    assert server.ask("/healthz?live").status == 200
+
+
+def test_a_full_disk_makes_the_server_not_ready_to_store_and_still_good_to_read(
+    tree: Tree, start_server: StartServer
+) -> None:
+    server = start_server(tree.root, min_free=1 << 62)
+    assert server.ask("/healthz").status == 200
+    reply = server.ask("/healthz?ready")
+    assert (reply.status, reply.json["troubles"]) == (503, ["the disk is nearly full"])
+    stored = server.get("studies").status, server.ask("/dicomweb/studies", "POST", body=b"x").status
+    assert stored == (200, 503)
 
 
 def test_requests_are_counted_by_view_and_status(tree: Tree, start_server: StartServer) -> None:
@@ -146,10 +165,105 @@ def test_requests_are_counted_by_view_and_status(tree: Tree, start_server: Start
     server.get(f"{IMAGE}/frames/9")
     server.get("studies")
     text = server.ask("/metrics").body.decode()
-    assert 'staticwado_requests_total{view="frames",status="200"} 2\n' in text
-    assert 'staticwado_requests_total{view="frames",status="404"} 1\n' in text
-    assert 'staticwado_requests_total{view="search",status="200"} 1\n' in text
-    assert f'staticwado_response_bytes_total{{view="frames",status="200"}} {size}\n' in text
+    assert 'staticwado_requests_total{status="200",view="frames"} 2.0\n' in text
+    assert 'staticwado_requests_total{status="404",view="frames"} 1.0\n' in text
+    assert 'staticwado_requests_total{status="200",view="search"} 1.0\n' in text
+    [told] = re.findall(r'staticwado_response_bytes_total{status="200",view="frames"} (\S+)\n', text)
+    assert float(told) == size
+    assert 'staticwado_request_seconds_count{outcome="refused",view="frames"} 1.0\n' in text
+    assert "staticwado_requests_in_flight 1.0\n" in text
+    assert "staticwado_owed_studies 0.0\n" in text
+    assert "staticwado_free_bytes " in text
+    openmetrics = server.ask("/metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert openmetrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert openmetrics.body.endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    "path", ["/dicomweb/studies", f"/dicomweb/{IMAGE}/frames/1", "/", "/dicomweb/studies/x", "/nonsense.js"]
+)
+def test_a_request_has_an_id_that_its_answer_repeats(server: Client, path: str) -> None:
+    reply = server.ask(path, X_Request_Id="mine.7_x-1")
+    assert reply.headers["x-request-id"] == "mine.7_x-1"
+    made = {
+        server.ask(path, X_Request_Id=given).headers["x-request-id"] for given in ("a b", "<x>", "y" * 65)
+    }
+    assert len(made) == 3
+    assert all(re.fullmatch(r"[0-9a-f]{12}-[0-9a-f]+", each) for each in made)
+    if reply.status >= 400:
+        assert reply.json["request"] == "mine.7_x-1"
+
+
+@pytest.mark.parametrize("status", [304, 206, 416])
+def test_conditions_and_ranges_keep_the_id(server: Client, status: int) -> None:
+    etag = server.get(f"{IMAGE}/metadata").headers["etag"]
+    headers = {304: {"If_None_Match": etag}, 206: {"Range": "bytes=0-3"}, 416: {"Range": "bytes=99999999-"}}
+    reply = server.get(f"{IMAGE}/metadata", X_Request_Id="abc", **headers[status])
+    assert (reply.status, reply.headers["x-request-id"]) == (status, "abc")
+
+
+def test_a_request_is_a_line_of_json_without_its_query(
+    tree: Tree, start_server: StartServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "access.log"
+    server = start_server(tree.root, access_log_file=path)
+    server.get("studies?PatientName=Doe%5EJane", X_Request_Id="first", Authorization="Bearer secret")
+    server.get(f"{IMAGE}/frames/1", X_Request_Id="second")
+    server.get("studies/Doe%5EJane/metadata", X_Request_Id="third")
+    server.ask("/dicomweb/studies", "POST", body=b"x" * 1000, X_Request_Id="fourth")
+    text = path.read_text()
+    assert not re.search("Doe|Jane|secret", text)
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["request"] for line in lines] == ["first", "second", "third", "fourth"]
+    assert [line["route"] for line in lines[::2]] == ["/studies", "none"]
+    assert (lines[1]["study"], lines[1]["series"], lines[1]["instance"]) == (STUDY, SERIES, NATIVE)
+    assert [line["status"] for line in lines[:3]] == [200, 200, 400]
+    assert lines[1]["sent"] > 100
+    assert (lines[3]["method"], lines[3]["received"]) == ("POST", 1000)
+    assert {line["client"] for line in lines} == {"127.0.0.1"}
+
+
+def test_what_becomes_of_stored_instances_is_counted_and_written_down(
+    tmp_path: Path, start_server: StartServer
+) -> None:
+    path = tmp_path / "access.log"
+    server = start_server(make_tree(tmp_path).root, access_log_file=path)
+    parts = [b"--x\r\nContent-Type: application/dicom\r\n\r\n%b\r\n" % data for data in (instance(), b"none")]
+    body = b"".join(parts) + b"--x--\r\n"
+    declared = 'multipart/related; type="application/dicom"; boundary=x'
+    reply = server.ask("/dicomweb/studies", "POST", body=body, Content_Type=declared)
+    assert reply.status == 202
+    line = json.loads(path.read_text())
+    assert (line["route"], line["stored"], line["failed"]) == ("/studies", 1, 1)
+    assert line["received"] == len(body)
+    text = server.ask("/metrics").body.decode()
+    assert 'staticwado_stored_instances_total{outcome="stored"} 1.0\n' in text
+    assert 'staticwado_stored_instances_total{outcome="failed"} 1.0\n' in text
+    assert f'staticwado_request_bytes_total{{view="store"}} {float(len(body))}\n' in text
+    assert 'staticwado_requests_total{status="202",view="store"} 1.0\n' in text
+
+
+def test_pages_are_framed_by_named_origins_only(tree: Tree, start_server: StartServer) -> None:
+    policy = start_server(tree.root).ask("/").headers["content-security-policy"]
+    assert policy.endswith("; frame-ancestors 'self'; base-uri 'self'")
+    named = start_server(tree.root, allowed_origins=("https://a.example",)).ask("/")
+    assert "frame-ancestors 'self' https://a.example;" in named.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/dicomweb/studies", "/dicomweb/x", "/", "/healthz", "/metrics", "/x.js"])
+def test_no_answer_is_guessed_to_be_something_else(server: Client, path: str) -> None:
+    for method in ("GET", "OPTIONS", "POST"):
+        headers = server.ask(path, method, body=b"" if method == "POST" else None).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+
+
+def test_a_stranger_reads_nothing_of_the_machine() -> None:
+    error = StoreUnavailable("studies/1.2/metadata.gz: /srv/data/x y.gz: No space; '/etc/a' (see http://x/y)")
+    text = told(error, 503)
+    assert text == "studies/1.2/metadata.gz: a file: No space; 'a file' (see http://x/y)"
+    assert "/srv" not in told(ConfigurationError("/srv/data is not an archive"), 500)
+    assert told(NotFound("there is nothing at /x/y"), 404) == "there is nothing at /x/y"
 
 
 def test_an_accept_parameter_wins_over_the_header(server: Client) -> None:

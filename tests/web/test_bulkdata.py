@@ -2,6 +2,8 @@
 
 import pytest
 
+from staticwado.layout import BULKDATA_TYPES
+from staticwado.web.answer import MARKUP
 from tests.web.conftest import Client
 from tests.web.test_wado import parts
 from tests.web.tree import (
@@ -73,7 +75,18 @@ def test_markup_runs_no_scripts(server: Client) -> None:
     reply = server.get(f"studies/{STUDY}/bulkdata/{address(b'<a/>', 'xml')}")
     assert reply.headers["content-type"] == "text/xml"
     assert "sandbox" in reply.headers["content-security-policy"]
+    octets = server.get(
+        f"studies/{STUDY}/bulkdata/{address(b'<a/>', 'xml')}", Accept="application/octet-stream"
+    )
+    assert "sandbox" in octets.headers["content-security-policy"]
     assert "content-security-policy" not in server.get(PAPER).headers
+
+
+def test_nothing_but_the_known_kinds_of_markup_is_ever_served() -> None:
+    """Whatever a file says of itself, its type is one of a closed list; what a browser runs is sandboxed."""
+    run = {kind for kind in BULKDATA_TYPES.values() if "ml" in kind or "svg" in kind or "script" in kind}
+    assert run == {"text/xml"}
+    assert run <= MARKUP
 
 
 def test_ranges_of_a_value(server: Client) -> None:

@@ -1,9 +1,12 @@
 """The front that clients meet: bad HTTP, slow clients, half-closed and stalled ones, over raw sockets."""
 
+import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import orjson
 import pytest
@@ -14,11 +17,11 @@ from tests.web.tree import BIG_FRAME, NATIVE, SERIES, STUDY, Tree
 SERVICE = "/dicomweb"
 BIG = f"{SERVICE}/studies/{STUDY}/series/{SERIES}/instances/{NATIVE}1/frames/1"
 KEEP_ALIVE = 1.0
-HEAD = b"Host: x\r\n\r\n"
+HEAD = b"Host: localhost\r\n\r\n"
 
 
 def get(path: str, *lines: str) -> bytes:
-    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: x", *lines, "", "")).encode()
+    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: localhost", *lines, "", "")).encode()
 
 
 def connect(server: Client, buffer: int = 0) -> socket.socket:
@@ -130,13 +133,13 @@ def test_what_is_no_http_is_refused_and_the_connection_closed(
             b"POST /dicomweb/studies HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n"
             + HEAD
             + b"abcd",
-            405,
+            415,
         ),
         (
             b"POST /dicomweb/studies HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
             + HEAD
             + b"3\r\nabc\r\n0\r\n\r\n",
-            405,
+            415,
         ),
     ],
 )
@@ -147,7 +150,7 @@ def test_what_is_odd_is_answered(impatient: Client, request_bytes: bytes, status
     assert found == status
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET", b"GET / HTTP/1.1\r\nHost: x\r\nX: "])
+@pytest.mark.parametrize("begun", [b"", b"GET", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
 def test_a_request_that_never_ends_is_not_waited_for(impatient: Client, begun: bytes) -> None:
     with closing(connect(impatient)) as made:
         made.sendall(begun)
@@ -167,7 +170,7 @@ def test_a_body_that_never_comes_is_not_waited_for(impatient: Client) -> None:
     with closing(connect(impatient)) as made:
         made.sendall(b"POST /dicomweb/studies HTTP/1.1\r\nContent-Length: 1000\r\n" + HEAD + b"abc")
         [(status, _)] = answers(read_all(made))
-    assert status == 405
+    assert status == 415
 
 
 def test_a_client_that_closed_its_half_gets_what_it_asked_for(impatient: Client) -> None:
@@ -222,8 +225,8 @@ def test_clients_that_take_nothing_are_dropped_and_cost_little(impatient: Client
 
     def gone() -> int:
         text = impatient.ask("/metrics").body.decode().splitlines()
-        lines = [line for line in text if 'requests_total{view="frames",status="other"}' in line]
-        return int(lines[0].split()[1]) if lines else 0
+        lines = [line for line in text if 'requests_total{status="499",view="frames"}' in line]
+        return int(float(lines[0].split()[1])) if lines else 0
 
     most = before
 
@@ -254,3 +257,68 @@ def test_clients_that_go_away_in_the_middle_are_only_counted(impatient: Client) 
             made.sendall(get(BIG) * 3)
             assert made.recv(100).startswith(b"HTTP/1.1 200")
     assert impatient.ask("/healthz").status == 200
+
+
+def test_a_body_that_comes_too_slowly_is_given_up(tree: Tree, start_server: StartServer) -> None:
+    server = start_server(tree.root, body_timeout=0.4)
+    head = b"POST /dicomweb/studies HTTP/1.1\r\nContent-Type: application/dicom\r\nContent-Length: 100000\r\n"
+    with closing(connect(server)) as made:
+        made.sendall(head + HEAD)
+        received = bytearray()
+        reader = threading.Thread(target=lambda: received.extend(read_all(made)))
+        reader.start()
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100_000):
+                made.sendall(b"x")
+                reader.join(0.02)
+                if not reader.is_alive():
+                    break
+        reader.join(20)
+    [(status, body)] = answers(bytes(received))
+    assert status == 408
+    assert orjson.loads(body)["error"]
+    assert server.get("studies").status == 200
+
+
+def test_one_connection_too_many_takes_the_place_of_the_one_that_was_idle_longest(
+    tree: Tree, start_server: StartServer
+) -> None:
+    server = start_server(tree.root, max_connections=3)
+    held = [connect(server) for _ in range(3)]
+    for each in held:
+        each.sendall(get("/healthz"))
+        assert each.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    # All of them have just been used: there is no room.
+    with closing(connect(server)) as made:
+        made.sendall(get("/healthz"))
+        found = answers(read_all(made))
+    assert [status for status, _ in found] in ([503], [])
+    assert until(lambda: _healthy(server))
+    assert read_all(held[0]) == b""
+    for each in held[1:]:
+        each.sendall(get("/healthz", "Connection: close"))
+        [(status, _)] = answers(read_all(each))
+        assert status == 200
+        each.close()
+    held[0].close()
+
+
+def _healthy(server: Client) -> bool:
+    try:
+        return server.ask("/healthz").status == 200
+    except OSError:
+        return False
+
+
+def test_what_is_no_http_is_counted_and_has_an_id(
+    tree: Tree, start_server: StartServer, tmp_path: Path
+) -> None:
+    log = tmp_path / "access.log"
+    server = start_server(tree.root, access_log_file=log)
+    with closing(connect(server)) as made:
+        made.sendall(b"nonsense\r\n\r\n")
+        received = read_all(made)
+    [line] = map(orjson.loads, log.read_bytes().splitlines())
+    assert (line["status"], line["route"], line["method"]) == (400, "none", "other")
+    assert f"X-Request-Id: {line['request']}\r\n".encode() in received
+    assert 'requests_total{status="400",view="other"} 1.0' in server.ask("/metrics").body.decode()

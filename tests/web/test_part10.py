@@ -329,7 +329,7 @@ def test_who_goes_away_stops_the_work(tmp_path: Path, start_server: StartServer)
     with contextlib.suppress(OSError):
         response.close()
     connection.close()
-    gone = 'requests_total{view="part10",status="other"} 1'
+    gone = 'requests_total{status="499",view="part10"} 1'
     assert any(gone in server.ask("/metrics").body.decode() for _ in range(2000))
 
 

@@ -208,8 +208,8 @@ def test_what_a_client_has_is_not_sent_again(server: Client, path: str) -> None:
     ],
 )
 def test_head_says_what_get_says(server: Client, path: str) -> None:
-    get = server.get(path)
-    head = server.ask(f"/dicomweb/{path}", "HEAD")
+    get = server.get(path, X_Request_Id="same")
+    head = server.ask(f"/dicomweb/{path}", "HEAD", X_Request_Id="same")
     assert head.status == get.status
     assert head.body == b""
     assert {**head.headers, "date": ""} == {**get.headers, "date": ""}
