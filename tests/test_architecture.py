@@ -29,11 +29,13 @@ HOME = dict(line.split() for line in block("homes"))
 LAZY = {"numpy", "pydicom", "imagecodecs", "openjpeg", "json5"}
 """Packages that no module loads when it is imported: slow, and often not needed."""
 
-DISTRIBUTIONS = {"openjpeg": "pylibjpeg-openjpeg"}
+DISTRIBUTIONS = {"openjpeg": "pylibjpeg-openjpeg", "prometheus_client": "prometheus-client"}
 """Packages whose distribution has another name."""
 
-LATE_IMPORTS = {("config.file", "json5"), ("store.local", "fcntl")}
-"""In-function imports outside `cli` and `dicom`: only when a file exists; only where the system has it."""
+LATE_IMPORTS = {("config.file", "json5"), ("store.local", "fcntl"), ("web.auth.jose", "joserfc")}
+"""In-function imports outside `cli` and `dicom`: only when a file exists; only where the system has it;
+what an extra brings.
+"""
 
 BANNED = {"utils", "util", "helpers", "helper", "manager", "managers", "misc", "tools", "core", "lib"}
 
@@ -120,7 +122,12 @@ def test_every_package_that_is_imported_is_declared_and_every_one_declared_is_im
     declared = {re.split(r"[^a-z0-9-]", line)[0] for line in project["dependencies"]}
     outside = {name.split(".")[0] for module in MODULES for name in imports(module)}
     outside -= {"staticwado", "__future__", *sys.stdlib_module_names}
-    assert {DISTRIBUTIONS.get(name, name) for name in outside} == declared
+    extras = {name for name, lines in project["optional-dependencies"].items() if name != "dev"}
+    optional = {
+        re.split(r"[^a-z0-9-]", line)[0] for name in extras for line in project["optional-dependencies"][name]
+    }
+    imported = {DISTRIBUTIONS.get(name, name) for name in outside}
+    assert declared <= imported <= declared | optional
 
 
 @pytest.mark.parametrize("module", MODULES)

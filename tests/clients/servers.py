@@ -63,6 +63,11 @@ class Orthanc:
         """Of its DICOMweb service, without a slash at its end."""
         return f"http://127.0.0.1:{self._port}/dicom-web"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and wait until it answers. Raises OSError if it does not."""
         # GDCM can write hundreds of megabytes of warnings.

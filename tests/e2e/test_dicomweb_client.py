@@ -1,7 +1,6 @@
 """dicomweb-client, written by others, over the whole corpus: every value that it gets is the source's."""
 
 from collections import Counter
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 from urllib.parse import urljoin
@@ -9,6 +8,7 @@ from urllib.parse import urljoin
 import pytest
 from dicomweb_client.api import DICOMwebClient
 
+from tests.clients.bulkdata import node_at, uris
 from tests.e2e.conftest import Served
 from tests.truth.corpus import Corpus, identity_of, read_corpus
 from tests.truth.frames import expected_frames, frame_bits, swap_cells
@@ -106,28 +106,6 @@ def test_frames_are_those_of_the_source(world: World) -> None:
     assert {"application/octet-stream", "image/jls", "image/jp2", "image/jphc", "image/dicom-rle"} <= set(
         compared
     )
-
-
-def uris(
-    dataset: dict[str, Any], place: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
-    """(place, VR, BulkDataURI) of every value that is kept outside."""
-    for tag, element in dataset.items():
-        if "BulkDataURI" in element:
-            yield (*place, tag), element["vr"], element["BulkDataURI"]
-        for number, item in enumerate(element.get("Value", ())):
-            if element["vr"] == "SQ":
-                yield from uris(item, (*place, tag, number))
-
-
-def node_at(source: Dataset, place: tuple[str | int, ...]) -> Node:
-    """The element of the source file that lies at a place of its metadata."""
-    *above, last = place
-    for tag, number in zip(above[::2], above[1::2], strict=True):
-        items = source.nodes[int(str(tag), 16)].items
-        assert items is not None
-        source = items[int(number)]
-    return source.nodes[int(str(last), 16)]
 
 
 def joined(frames: list[bytes], bits: int) -> bytes:
