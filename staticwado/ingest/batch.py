@@ -4,9 +4,10 @@ One rule: a batch can be pickled, knows nothing of other batches, and can be don
 gets an outcome, whatever happens to the others.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from staticwado.archive import Archive
 from staticwado.errors import NotDicom, StaticWadoError, StoreUnavailable
@@ -102,6 +103,19 @@ def convert_batch(batch: Batch) -> Iterator[Outcome]:
         yield from (failure(source, known) for source in left.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a source is taken in."""
+
+    study: str | None = None
+    """Instances of another study fail, ..."""
+    allows: Allows | None = None
+    """... as do those that this refuses."""
+
+
+_ANY = Terms()
+
+
 class BatchRun:
     """Sources on their way through a writer."""
 
@@ -110,18 +124,13 @@ class BatchRun:
         writer: BatchWriter,
         *,
         strict: bool = False,
-        study: str | None = None,
-        allows: Allows | None = None,
         sync: Callable[[], None] | None = None,
+        terms: Mapping[int, Terms] = MappingProxyType({}),
     ) -> None:
-        """`study`: instances of another one fail, as do those that `allows` refuses.
-
-        `sync`: as `BatchWriter.publish` has it.
-        """
+        """`sync`: as `BatchWriter.publish` has it. `terms`: by the `id` of a source."""
         self._writer = writer
         self._strict = strict
-        self._study = study
-        self._allows = allows
+        self._terms = terms
         self._sync = sync
         self._archives = OpenArchives(writer.spool_folder)
         self._waiting: dict[Uids, list[tuple[AnySource, str | None]]] = {}
@@ -170,7 +179,8 @@ class BatchRun:
     def _stage(self, source: AnySource) -> Staged | Present:
         with ExitStack() as stack:
             file = stack.enter_context(source.open(self._archives))
-            staged = self._writer.stage(file, self._study, self._allows)
+            terms = self._terms.get(id(source), _ANY)
+            staged = self._writer.stage(file, terms.study, terms.allows)
             try:
                 stack.close()
             except StaticWadoError:  # it was read whole, but changed meanwhile

@@ -8,6 +8,7 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 
 from staticwado import layout
@@ -29,9 +30,36 @@ _TOLD_EVERY = 10_000
 
 
 def default_catalog(archive: Archive) -> Catalog | None:
-    """The catalog in the archive's private folder, if there is one."""
+    """The catalog in the archive's private folder; None if there is none, or none that can be opened."""
     path = archive.store.path(layout.CATALOG)
-    return Catalog(path) if os.path.exists(path) else None
+    return open_catalog(path) if os.path.exists(path) else None
+
+
+def begin_catalog(archive: Archive) -> None:
+    """Make the catalog of an archive that holds no study yet, so that writers know from the begin where
+    instances are.
+    """
+    path = archive.store.path(layout.CATALOG)
+    with archive.lock("catalog"):
+        if os.path.exists(path) or archive.store.names(layout.STUDIES):
+            return
+        catalog = open_catalog(path)
+        if catalog is not None:
+            rebuild(archive, catalog)
+            catalog.close()
+
+
+@contextmanager
+def catalog_of(archive: Archive, *, make: bool = False) -> Iterator[Catalog | None]:
+    """The catalog in the archive's private folder, closed after the block; None if there is none, and it is
+    not to be made, or cannot be.
+    """
+    catalog = open_catalog(archive.store.path(layout.CATALOG)) if make else default_catalog(archive)
+    try:
+        yield catalog
+    finally:
+        if catalog is not None:
+            catalog.close()
 
 
 def open_catalog(path: str) -> Catalog | None:
@@ -41,6 +69,7 @@ def open_catalog(path: str) -> Catalog | None:
         catalog.is_complete()
     except StoreUnavailable as error:
         log.warning("searches read the index files, as there is no catalog: %s", error)
+        catalog.close()
         return None
     return catalog
 

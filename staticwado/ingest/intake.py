@@ -4,8 +4,11 @@ One rule: what `take` calls ok survives a power cut, and the next reader sees it
 first instance of a study as for the last.
 """
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -13,10 +16,10 @@ from typing import TYPE_CHECKING, Literal
 from staticwado import layout
 from staticwado.archive import Archive
 from staticwado.errors import StaticWadoError
-from staticwado.ingest.batch import BatchRun, as_ours, failure
+from staticwado.ingest.batch import BATCH_FILES, BatchRun, Terms, as_ours, failure
 from staticwado.ingest.claims import SharedClaims
 from staticwado.ingest.copying import Buffer
-from staticwado.ingest.outcome import Outcome
+from staticwado.ingest.outcome import Outcome, Reason
 from staticwado.ingest.publish import Claims
 from staticwado.ingest.recompress import Transcode
 from staticwado.ingest.source import AnySource
@@ -27,6 +30,10 @@ from staticwado.store.local import LentStaging, Staging
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+log = logging.getLogger("staticwado.ingest")
+
+_WORKERS = 2
+"""Threads that take in what was submitted: one converts while another waits for the disk."""
 _FIRST_BUFFER = 64 << 10
 _IDLE = 16
 """Writers, with what they have learned of headers, and folders that are kept for the next call."""
@@ -42,6 +49,15 @@ class IntakeOptions:
     """Into what natively stored frames are transcoded, losslessly."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Sources of one caller that others may be taken in with."""
+
+    sources: Sequence[AnySource]
+    terms: Terms
+    done: Callable[[list[Outcome]], None]
+
+
 class Intake:
     """Takes sources into one archive, for all threads of a process."""
 
@@ -55,10 +71,16 @@ class Intake:
         self._lock = threading.Lock()
         self._idle: list[BatchWriter] = []
         self._folders: list[LentStaging] = []
+        self._orders: deque[_Order] = deque()
+        self._workers = ThreadPoolExecutor(_WORKERS, "intake")
+        self._working = 0
         self._closed = False
 
     def close(self) -> None:
-        """Give back what is kept open; nothing may be taking in any more."""
+        """Take in what was submitted, and give back what is kept open; nothing else may be taking in any
+        more.
+        """
+        self._workers.shutdown()
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -86,6 +108,52 @@ class Intake:
             self._folders.append(folder)
         return True
 
+    def submit(
+        self, sources: Sequence[AnySource], terms: Terms, done: Callable[[list[Outcome]], None]
+    ) -> None:
+        """Take in `sources` soon, in another thread and together with what others submit meanwhile; then
+        `done` is called there, with what `take` would return.
+
+        For what is small: who is taken in together waits for each other.
+        """
+        with self._lock:
+            self._orders.append(_Order(sources, terms, done))
+            if self._working < _WORKERS:
+                self._working += 1
+                self._workers.submit(self._work)
+
+    def _work(self) -> None:
+        """Take in what was submitted until there is no more."""
+        while orders := self._next_orders():
+            for order, outcomes in zip(orders, self._take_together(orders), strict=True):
+                try:
+                    order.done(outcomes)
+                except Exception:
+                    log.exception("nobody could be told of what was taken in")
+
+    def _next_orders(self) -> "list[_Order]":
+        orders: list[_Order] = []
+        many = 0
+        with self._lock:
+            while self._orders and many < BATCH_FILES:
+                orders.append(self._orders.popleft())
+                many += len(orders[-1].sources)
+            self._working -= not orders
+        return orders
+
+    def _take_together(self, orders: "Sequence[_Order]") -> list[list[Outcome]]:
+        sources = [source for order in orders for source in order.sources]
+        terms = {id(source): order.terms for order in orders for source in order.sources}
+        found = iter(self._take(sources, terms))
+        taken = [[next(found) for _ in order.sources] for order in orders]
+        if len(orders) > 1:
+            # What was in conflict with another order may not be any more once that one is in, or has failed.
+            for number, outcomes in enumerate(taken):
+                if any(one.reason is Reason.DUPLICATE_SOP_INSTANCE for one in outcomes):
+                    order = orders[number]
+                    taken[number] = self.take(order.sources, order.terms.study, order.terms.allows)
+        return taken
+
     def take(
         self, sources: Sequence[AnySource], study: str | None = None, allows: Allows | None = None
     ) -> list[Outcome]:
@@ -96,11 +164,14 @@ class Intake:
         NOT_AUTHORIZED. Raises nothing: where the archive cannot
         be written, every source that is not in has failed with OUT_OF_RESOURCES.
         """
+        return self._take(sources, dict.fromkeys(map(id, sources), Terms(study, allows)))
+
+    def _take(self, sources: Sequence[AnySource], terms: Mapping[int, Terms]) -> list[Outcome]:
         done: dict[int, Outcome] = {}
         try:
             with self._writer() as writer:
                 begun = self._commit.begin()
-                run = BatchRun(writer, study=study, allows=allows, sync=lambda: self._commit.wait(begun))
+                run = BatchRun(writer, sync=lambda: self._commit.wait(begun), terms=terms)
                 for source, outcome in run.outcomes(sources):
                     done[id(source)] = outcome
                 if any(outcome.ok for outcome in done.values()):

@@ -26,6 +26,7 @@ from staticwado.ingest.batch import (
     divide,
     failure,
 )
+from staticwado.ingest.catalogue import begin_catalog
 from staticwado.ingest.housekeeping import clear_up
 from staticwado.ingest.listing import find_sources
 from staticwado.ingest.outcome import Outcome, Reason, Report, Status
@@ -197,6 +198,7 @@ def _prepare(run: _Run) -> bool:
     try:
         _check_space(run)
         run.archive.create_marker()
+        begin_catalog(run.archive)
         run.report.notes += clear_up(run.archive, timedelta(days=run.options.trash_retention))
     except StoreUnavailable as error:
         run.report.faults.append(str(error))

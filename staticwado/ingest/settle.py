@@ -5,12 +5,13 @@ wait for nothing but the moment in which a note is removed (docs/decisions/0009)
 """
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import partial
 
 from staticwado.archive import Archive
 from staticwado.catalog.database import Catalog
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.ingest.catalogue import default_catalog, rebuild, take_over
+from staticwado.ingest.catalogue import catalog_of, rebuild, take_over
 from staticwado.ingest.healing import heal
 from staticwado.ingest.summarise import Summarised, summarise
 from staticwado.ingest.whole_index import refresh_index
@@ -31,10 +32,10 @@ def settle(
     `catalog`: the one that is told; without it that of the archive, if there is one. Raises StoreUnavailable.
     """
     owed = archive.pending() if studies is None else sorted(set(studies))
-    catalog = catalog or default_catalog(archive)
-    done = _settle_all(archive, owed, catalog)
-    if index:
-        settle_index(archive, catalog)
+    with nullcontext(catalog) if catalog is not None else catalog_of(archive) as told:
+        done = _settle_all(archive, owed, told)
+        if index:
+            settle_index(archive, told)
     return done
 
 
@@ -75,8 +76,8 @@ def settle_index(archive: Archive, catalog: Catalog | None = None) -> None:
 
 
 def index(archive: Archive) -> Summarised:
-    """Make every derived file again from the instances alone, and the catalog, if there is one; move aside
-    what belongs to no instance. Raises StoreUnavailable.
+    """Make every derived file again from the instances alone, and the catalog; move aside what
+    belongs to no instance. Raises StoreUnavailable.
     """
     archive.clear_staging()
     studies = sorted({*archive.studies(), *archive.pending()})
@@ -90,8 +91,8 @@ def index(archive: Archive) -> Summarised:
     archive.mark_index(studies)
     done = _settle_all(archive, studies, None)
     done.add(found)
-    catalog = default_catalog(archive)
-    if catalog is not None:
-        rebuild(archive, catalog)
-    settle_index(archive, catalog)
+    with catalog_of(archive, make=True) as catalog:
+        if catalog is not None:
+            rebuild(archive, catalog)
+        settle_index(archive, catalog)
     return done

@@ -179,6 +179,23 @@ class FileSource:
 
 
 @dataclass(frozen=True, slots=True)
+class BytesSource:
+    """A file that is in memory, as a client sent it."""
+
+    name: str
+    data: bytes
+    named: bool = True
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    @contextlib.contextmanager
+    def open(self, archives: OpenArchives) -> Iterator[ByteSource]:
+        yield MemorySource(self.data)
+
+
+@dataclass(frozen=True, slots=True)
 class MemberSource:
     """A member of a zip or tar archive; read in place, or unpacked to memory, or to a file where it is
     large.
@@ -265,4 +282,4 @@ class NoFile:
         yield  # type: ignore[unreachable]  # as above
 
 
-AnySource = FileSource | MemberSource | Unreadable | NoFile
+AnySource = FileSource | BytesSource | MemberSource | Unreadable | NoFile

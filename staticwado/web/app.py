@@ -20,7 +20,7 @@ from staticwado.web import capabilities, wado_uri
 from staticwado.web.accesslog import REQUEST_ID, AccessLog, Entry, RequestIds, named, request_id
 from staticwado.web.answer import Answer, error_answer, json_answer
 from staticwado.web.auth.guard import Guard, Target, for_person
-from staticwado.web.auth.identity import Right
+from staticwado.web.auth.identity import ANYONE, Right
 from staticwado.web.cache import AnswerCache, Kept
 from staticwado.web.gate import Gate
 from staticwado.web.health import SLOW, Health, health_answer
@@ -179,8 +179,11 @@ class Service:
     async def _kept(self, request: web.BaseRequest, note: Note) -> Kept:
         """The answer and its headers: from memory if they still hold."""
         headers = request.headers
-        note.identity = await self._guard.admit(request, self._target(request))
-        note.subject = note.identity.subject or None
+        if self._guard.lets_pass(request):
+            note.identity = ANYONE
+        else:
+            note.identity = await self._guard.admit(request, self._target(request))
+            note.subject = note.identity.subject or None
         key = None
         if request.method in ("GET", "HEAD"):
             ranged = hdrs.RANGE in headers

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from multidict import CIMultiDict
 
-from staticwado.store.local import Stat
 from staticwado.web.answer import Answer
 
 _OVERHEAD = 2048
@@ -46,8 +45,10 @@ class AnswerCache:
             self._drop(key)
             return None
         absent = kept.answer.absent
-        changed = stat != Stat(found.st_size, found.st_mtime_ns, found.st_ino)
-        if changed or (absent is not None and os.path.exists(absent)):
+        same = (
+            found.st_mtime_ns == stat.mtime_ns and found.st_size == stat.size and found.st_ino == stat.inode
+        )
+        if not same or (absent is not None and os.path.exists(absent)):
             self._drop(key)
             return None
         self._kept.move_to_end(key)

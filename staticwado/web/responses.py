@@ -52,6 +52,7 @@ SMALL = 256 << 10
 """Bytes up to which a file is read inline: a thread hop or sendfile would cost more than the read."""
 _CHUNK = 1 << 20
 _DECIDING = tuple(conditional.HEADERS)
+_UNCONDITIONAL = Decision(200)
 
 STATUSES: Mapping[type[StaticWadoError], int] = {
     NotDicom: 400,
@@ -117,16 +118,21 @@ async def send(
     decision = _decision(request, answer)
     if decision.status in (412, 416):
         answer, headers = _refused(answer, decision.status, prepared)
-    else:
+    elif decision.status != answer.status:
         answer, headers = _partial(answer, decision, prepared.copy())
-    headers[REQUEST_ID] = request_id.get()
+    else:
+        headers = prepared  # a response makes its own copy
+    response: web.StreamResponse
     if answer.status in (204, 304) or request.method == "HEAD":
         response = web.StreamResponse(status=answer.status, headers=headers)
+        response.headers[REQUEST_ID] = request_id.get()
         await response.prepare(request)
         await response.write_eof()
         return response, 0
     if isinstance(answer.body, bytes):
-        return web.Response(status=answer.status, headers=headers, body=answer.body), len(answer.body)
+        response = web.Response(status=answer.status, headers=headers, body=answer.body)
+        response.headers[REQUEST_ID] = request_id.get()
+        return response, len(answer.body)
     return await _send_body(request, answer.status, headers, answer.body)
 
 
@@ -134,10 +140,10 @@ def _decision(request: web.BaseRequest, answer: Answer) -> Decision:
     """What the request's conditions and ranges say; they hold for answers of 200 alone (RFC 9110 13.2.1)."""
     if answer.status != 200:
         return Decision(answer.status)
-    found = ((name, listed(request.headers, name)) for name in _DECIDING if name in request.headers)
-    headers = {name: text for name, text in found if text is not None}
+    found = [name for name in _DECIDING if name in request.headers]
+    headers = {name: text for name in found if (text := listed(request.headers, name)) is not None}
     if not headers:
-        return Decision(200)
+        return _UNCONDITIONAL
     length = None if isinstance(answer.body, Stream) else answer.length
     return decide(
         request.method, headers, Representation(answer.etag, answer.modified, length, answer.immutable)
@@ -147,9 +153,7 @@ def _decision(request: web.BaseRequest, answer: Answer) -> Decision:
 def _partial(
     answer: Answer, decision: Decision, headers: CIMultiDict[str]
 ) -> tuple[Answer, CIMultiDict[str]]:
-    """What `decision`, which refuses nothing, leaves of an answer, and its headers, from the full ones."""
-    if decision.status == answer.status:
-        return answer, headers
+    """What `decision`, 304 or 206, leaves of an answer, and its headers, from the full ones."""
     if decision.status == 304:
         for name in ("Content-Type", "Content-Length", "Content-Encoding", "Accept-Ranges"):
             headers.popall(name, None)
@@ -188,6 +192,7 @@ async def _send_body(
     request: web.BaseRequest, status: int, headers: CIMultiDict[str], body: Pieces | Stream
 ) -> tuple[web.StreamResponse, int]:
     response = web.StreamResponse(status=status, headers=headers)
+    response.headers[REQUEST_ID] = request_id.get()
     sent = 0
     try:
         if isinstance(body, Stream):

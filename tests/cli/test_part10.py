@@ -13,7 +13,7 @@ from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import BadRequest
 from staticwado.ingest.pipeline import CreateOptions, create
 from tests import factories
-from tests.ingest.test_export import put, study
+from tests.ingest.conftest import put, study
 from tests.ingest.test_rebuild import damage
 
 STUDY = factories.uid("study", 0)

@@ -22,6 +22,7 @@ _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _CHANGES = {hdrs.METH_POST: Right.STORE, hdrs.METH_PUT: Right.STORE, hdrs.METH_DELETE: Right.DELETE}
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 _PORTS = {"http": 80, "https": 443}
+_MOST_HOSTS = 64
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 
 
@@ -79,6 +80,8 @@ class Guard:
         # A page elsewhere can have its own name point to this machine (DNS rebinding): only names are a
         # defence where there is no login. Whoever says `open` wants to be reached by any.
         self._check_names = options.auth is None and not options.open
+        self._hosts: set[str] = set()
+        """Host headers that have been allowed."""
 
     def close(self) -> None:
         """End what runs beside the requests."""
@@ -87,6 +90,12 @@ class Guard:
     def challenge(self, request: web.BaseRequest) -> str:
         """`WWW-Authenticate` of the answer to a request that has not proved who makes it."""
         return self._login.challenge(_authorization(request))
+
+    def lets_pass(self, request: web.BaseRequest) -> bool:
+        """Whether a request, which only reads, may be anybody's, as is known without finding out anything."""
+        if self._login.is_needed or request.method not in _READS:
+            return False
+        return not self._check_names or request.headers.get(hdrs.HOST) in self._hosts
 
     async def admit(self, request: web.BaseRequest, target: Target) -> Identity:
         """Who makes the request, which may be answered.
@@ -143,6 +152,8 @@ class Guard:
                 f"this server has no login and answers to its own name alone, not to {name[:100]!r}; "
                 "--public-url names another one, --open allows any"
             )
+        if len(self._hosts) < _MOST_HOSTS:
+            self._hosts.add(host)
 
     def _check_origin(self, request: web.BaseRequest) -> None:
         """Pages of other sites change nothing, unless they are named (not by `*`)."""

@@ -19,6 +19,9 @@ class Right(Enum):
     DELETE = "delete"
 
 
+_NONE = Scope()
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who makes a request."""
@@ -38,7 +41,7 @@ class Identity:
 
     def scope(self, right: Right) -> Scope | None:
         """The studies that the right is for, as searches take it: None is all, an empty scope is none."""
-        return self.scopes.get(right, Scope())
+        return self.scopes.get(right, _NONE)
 
 
 NOBODY = Identity("")

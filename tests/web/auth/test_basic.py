@@ -124,6 +124,7 @@ def test_a_password_is_checked_once_in_a_while_and_not_for_each_request(
         HASH.replace("$32768$", "$32767$"),
         HASH.rpartition("$")[0] + "$AAAA",
     ],
+    ids=["empty", "no hash", "few rounds", "another function", "too long", "too many rounds", "odd", "short"],
 )
 def test_what_is_no_hash_of_a_password_is_told_at_the_start(text: str) -> None:
     with pytest.raises(ConfigurationError, match="--hash-password"):
