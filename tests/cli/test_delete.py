@@ -4,32 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from staticwado.archive import Archive
 from staticwado.cli.common import run
 from staticwado.cli.mkdicomweb import mkdicomweb
-from staticwado.ingest.pipeline import CreateOptions, create
 from tests import factories
-from tests.ingest.conftest import content, put, study
+from tests.ingest.conftest import content
 
 STUDY, SERIES = factories.uid("study", 0), factories.uid("series", 0, 1)
 
 
-@pytest.fixture(autouse=True)
-def _no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """An archive that holds six instances of one study."""
-    root = tmp_path / "archive"
-    options = CreateOptions(jobs=1, thumbnails=False)
-    assert create(Archive(str(root), create=True), [str(put(tmp_path / "in", study()))], options).outcomes
-    return root
-
-
 Output = tuple[int, str, str]
+
+pytestmark = pytest.mark.usefixtures("no_configuration")
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Output:

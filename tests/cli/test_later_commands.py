@@ -9,6 +9,8 @@ from staticwado.cli.common import run
 from staticwado.cli.deploydicomweb import deploydicomweb
 from staticwado.cli.dicomwebscp import dicomwebscp
 
+pytestmark = pytest.mark.usefixtures("no_configuration")
+
 
 def said(
     command: click.Command, capsys: pytest.CaptureFixture[str], *arguments: str | Path
@@ -19,12 +21,6 @@ def said(
     assert out == ""
     assert isinstance(caught.value.code, int)
     return caught.value.code, err
-
-
-@pytest.fixture(autouse=True)
-def _no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
 
 
 def test_the_scp_says_that_it_cannot_serve_yet(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -5,33 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from staticwado.archive import Archive
 from staticwado.cli.common import run
 from staticwado.cli.mkdicomweb import mkdicomweb
 from staticwado.cli.part10 import resource_of
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import BadRequest
-from staticwado.ingest.pipeline import CreateOptions, create
 from tests import factories
-from tests.ingest.conftest import put, study
+from tests.ingest.conftest import study
 from tests.ingest.test_rebuild import damage
 
 STUDY = factories.uid("study", 0)
 
-
-@pytest.fixture(autouse=True)
-def _no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """An archive that holds six instances of one study."""
-    root = tmp_path / "archive"
-    options = CreateOptions(jobs=1, thumbnails=False)
-    assert create(Archive(str(root), create=True), [str(put(tmp_path / "in", study()))], options).outcomes
-    return root
+pytestmark = pytest.mark.usefixtures("no_configuration")
 
 
 def part10(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:

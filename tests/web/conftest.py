@@ -131,3 +131,16 @@ def server(tree: Tree) -> Iterator[Client]:
     running = Running(ServerOptions(dir=tree.root, port=0))
     yield running.start()
     running.stop()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An archive with nothing in it."""
+    Archive(str(tmp_path / "archive"), create=True).create_marker()
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def client(root: Path, start_server: StartServer) -> Client:
+    """A server over it."""
+    return start_server(root)

@@ -27,12 +27,6 @@ def instance(of: int, number: int) -> str:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    Archive(str(tmp_path / "archive"), create=True).create_marker()
-    return tmp_path / "archive"
-
-
-@pytest.fixture
 def client(root: Path, start_server: StartServer) -> Client:
     """A server that may delete, and that two series of two instances were stored to."""
     made = start_server(root, delete=True)

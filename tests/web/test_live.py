@@ -10,7 +10,7 @@ from staticwado.archive import Archive
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.ingest.settle import settle
 from tests import factories
-from tests.web.conftest import Client, StartServer
+from tests.web.conftest import Client
 from tests.web.stowing import multipart, post
 
 STUDY, SERIES, OTHER = (
@@ -19,17 +19,6 @@ STUDY, SERIES, OTHER = (
     factories.uid("series", 0, 2),
 )
 LEVELS = (f"studies/{STUDY}", f"studies/{STUDY}/series/{SERIES}")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    Archive(str(tmp_path / "archive"), create=True).create_marker()
-    return tmp_path / "archive"
-
-
-@pytest.fixture
-def client(root: Path, start_server: StartServer) -> Client:
-    return start_server(root)
 
 
 def test_metadata_hold_each_instance_at_once_and_are_the_bytes_that_the_file_gets(

@@ -4,25 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from staticwado.archive import Archive
 from staticwado.dicom.xmlreader import parse_xml
 from staticwado.web.options import ServerOptions
 from staticwado.web.viewer_config import viewer_config
 from tests import factories
 from tests.web.conftest import Client, StartServer
 from tests.web.stowing import FAILED, OTHERS, STORED, leftovers, multipart, place, post, reasons, uids
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """An archive with nothing in it."""
-    Archive(str(tmp_path / "archive"), create=True).create_marker()
-    return tmp_path / "archive"
-
-
-@pytest.fixture
-def client(root: Path, start_server: StartServer) -> Client:
-    return start_server(root)
 
 
 def test_what_is_stored_is_answered_found_and_given_back_byte_for_byte(client: Client, root: Path) -> None:

@@ -28,19 +28,6 @@ from tests.web.stowing import (
 )
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    from staticwado.archive import Archive
-
-    Archive(str(tmp_path / "archive"), create=True).create_marker()
-    return tmp_path / "archive"
-
-
-@pytest.fixture
-def client(root: Path, start_server: StartServer) -> Client:
-    return start_server(root)
-
-
 @pytest.mark.parametrize(
     ("uri", "location"),
     [

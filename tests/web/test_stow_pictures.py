@@ -1,6 +1,5 @@
 """Storing data sets whose Pixel Data come as pictures (PS3.18 table 10.5.2-1)."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,21 +7,8 @@ import pytest
 from pydicom.encaps import generate_frames
 
 from tests import factories
-from tests.web.conftest import Client, StartServer
+from tests.web.conftest import Client
 from tests.web.stowing import FAILED, bare, dataset, reasons, send, stored
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    from staticwado.archive import Archive
-
-    Archive(str(tmp_path / "archive"), create=True).create_marker()
-    return tmp_path / "archive"
-
-
-@pytest.fixture
-def client(root: Path, start_server: StartServer) -> Client:
-    return start_server(root)
 
 
 def _picture(colour: bool) -> np.ndarray[Any, np.dtype[np.uint8]]:
