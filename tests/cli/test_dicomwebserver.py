@@ -174,6 +174,7 @@ def test_a_busy_port_is_said(
 def test_what_stands_in_the_way_is_said_with_code_2(
     archive: Path, tmp_path: Path, words: list[str], message: str
 ) -> None:
+    (tmp_path / "a file").touch()  # an empty folder would become an archive
     code, errors = ended(start(*(word.format(archive=archive) for word in words), folder=tmp_path))
     assert code == 2
     assert message in errors

@@ -265,7 +265,7 @@ def test_an_interrupt_ends_all_processes_and_reports(
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
         errors.seek(0)
         said = errors.read().decode()
     assert process.returncode == 130, said

@@ -253,7 +253,7 @@ def test_results_are_kept_where_the_options_say_and_do_without(
     replies: list[Reply] = [one.get(place) for one in (keeping, without, keeping, without)]
     assert len({reply.body for reply in replies}) == 1
     assert len(_kept(tmp_path / "state" / "cache")) == 2
-    assert not (tmp_path / "none").exists()
+    assert not (tmp_path / "none" / "cache").exists()
 
 
 @pytest.mark.parametrize("codec", ["htj2k", "jls"])
