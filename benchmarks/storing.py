@@ -52,8 +52,10 @@ class Maker:
     def make(self, study: int, series: int, number: int) -> Instance:
         data = self._template
         uids = []
-        for uid, one in zip(self._uids, (study, series, number), strict=True):
-            mine = f"2.25.1{study:06}{series:06}{one:07}".ljust(len(uid), "1")[: len(uid)]
+        for level, uid in enumerate(self._uids):  # each names those above it, and nothing below
+            place = (f"{study:06}", f"{series:06}", f"{number:07}")[: level + 1]
+            mine = f"2.25.{level + 1}{''.join(place)}".ljust(len(uid), "1")
+            assert len(mine) == len(uid)
             uids.append(mine)
             data = data.replace(uid.encode(), mine.encode())
         data = data[:-8] + number.to_bytes(4, "big") + data[-4:]

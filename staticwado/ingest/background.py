@@ -25,7 +25,9 @@ INDEX_QUIET = 5.0
 INDEX_SHARE = 20.0
 """The same in times of what the last making of it took."""
 CATALOG_SECONDS = 30.0
-"""Seconds between two looks at whether the catalog still fits."""
+"""Seconds between two looks at whether the catalog still fits, and after which one is told again that could
+not be.
+"""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,8 @@ class Settler:
     """Seconds without a new instance after which a study is settled."""
     _faulty: dict[str, Stat] = field(default_factory=dict)
     """Studies that could not be settled, and their journals then: the same again would not help."""
+    _untold: dict[str, float] = field(default_factory=dict)
+    """Studies that stayed owed, as the catalog could not be told of them, and when to try again."""
     _index_cost: float = 0.0
     _catalog_due: float = 0.0
     _index_stat: Stat | None = None
@@ -59,10 +63,11 @@ class Settler:
 
     def _settle_quiet(self) -> bool:
         now = time.time_ns()
+        self._untold = {study: then for study, then in self._untold.items() if then > time.monotonic()}
         due: dict[str, Stat] = {}
         for study in self.archive.pending():
             stat = self.archive.pending_stat(study)
-            if stat is None or self._faulty.get(study) == stat:
+            if stat is None or self._faulty.get(study) == stat or study in self._untold:
                 continue
             if not 0 <= now - stat.mtime_ns < self.after * 1e9:  # a clock that was set back counts as quiet
                 due[study] = stat
@@ -74,6 +79,8 @@ class Settler:
         for fault in done.faults:
             log.error("%s", fault)
         self._faulty.update((study, due[study]) for study in due.keys() - done.marks.keys())
+        again = time.monotonic() + CATALOG_SECONDS
+        self._untold.update(dict.fromkeys(done.untold, again))
         return len(due) == STUDIES_A_TIME
 
     def _settle_index(self) -> bool:
@@ -84,7 +91,7 @@ class Settler:
         if stat is not None and 0 <= time.time_ns() - stat.mtime_ns < quiet:
             return False
         begun = time.monotonic()
-        settle_index(self.archive, self.catalog)
+        settle_index(self.archive, None if self._untold else self.catalog)
         self._index_cost = time.monotonic() - begun
         return False
 

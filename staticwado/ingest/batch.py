@@ -126,12 +126,14 @@ class BatchRun:
         strict: bool = False,
         sync: Callable[[], None] | None = None,
         terms: Mapping[int, Terms] = MappingProxyType({}),
+        patient: bool = True,
     ) -> None:
-        """`sync`: as `BatchWriter.publish` has it. `terms`: by the `id` of a source."""
+        """`sync` and `patient`: as `BatchWriter.publish` has them. `terms`: by the `id` of a source."""
         self._writer = writer
         self._strict = strict
         self._terms = terms
         self._sync = sync
+        self._patient = patient
         self._archives = OpenArchives(writer.spool_folder)
         self._waiting: dict[Uids, list[tuple[AnySource, str | None]]] = {}
         self._files = self._bytes = 0
@@ -152,7 +154,7 @@ class BatchRun:
             yield from self._publish()
 
     def _publish(self) -> Iterator[tuple[AnySource, Outcome]]:
-        for done in self._writer.publish(self._sync):
+        for done in self._writer.publish(self._sync, patient=self._patient):
             # whoever had the same file later in the batch found it there
             for number, (source, sop_class) in enumerate(self._waiting.pop(done.staged.uids)):
                 yield source, _published(source, done, sop_class, first=number == 0)

@@ -35,6 +35,11 @@ def default_catalog(archive: Archive) -> Catalog | None:
     return open_catalog(path) if os.path.exists(path) else None
 
 
+def has_catalog(archive: Archive) -> bool:
+    """Whether the archive's private folder holds the file of a catalog, even one that cannot be opened."""
+    return os.path.isfile(archive.store.path(layout.CATALOG))
+
+
 def begin_catalog(archive: Archive) -> None:
     """Make the catalog of an archive that holds no study yet, so that writers know from the begin where
     instances are.
@@ -117,7 +122,7 @@ def take_over(archive: Archive, catalog: Catalog, study: str, is_current: Callab
     """Tell the catalog what the index files of a study say now, if `is_current` says that they say all, while
     nobody merges into it; False if they do not, or if the catalog cannot be reached.
 
-    A damaged catalog costs nothing: nobody asks it until it is made anew.
+    A damaged catalog costs nothing: it is emptied, and nobody asks it until it is made anew.
     """
     try:
         with archive.lock(merge_lock(archive, study)):
@@ -128,10 +133,21 @@ def take_over(archive: Archive, catalog: Catalog, study: str, is_current: Callab
                 catalog.remove([study])
             else:
                 catalog.replace([row])
-    except Unusable:
-        return True
+    except Unusable as error:
+        log.error("the catalog is damaged, and has to be made anew: %s", error)
+        return _give_up(catalog)
     except StoreUnavailable as error:
         log.warning("the catalog could not be told of study %s: %s", study, error)
+        return False
+    return True
+
+
+def _give_up(catalog: Catalog) -> bool:
+    """Empty a damaged catalog, as a part of it may still give answers; whether nobody asks it now."""
+    try:
+        catalog.clear()
+    except (Unusable, StoreUnavailable) as error:
+        log.warning("the damaged catalog could not be emptied: %s", error)
         return False
     return True
 

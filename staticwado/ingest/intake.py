@@ -34,6 +34,8 @@ log = logging.getLogger("staticwado.ingest")
 
 _WORKERS = 2
 """Threads that take in what was submitted: one converts while another waits for the disk."""
+_LONE = 2
+"""Threads for what must be taken in alone."""
 _FIRST_BUFFER = 64 << 10
 _IDLE = 16
 """Writers, with what they have learned of headers, and folders that are kept for the next call."""
@@ -57,6 +59,17 @@ class _Order:
     terms: Terms
     done: Callable[[list[Outcome]], None]
 
+    def tell(self, outcomes: list[Outcome]) -> None:
+        """Say what became of it, whatever that does."""
+        try:
+            self.done(outcomes)
+        except Exception:
+            log.exception("nobody could be told of what was taken in")
+
+
+def _is_contested(outcome: Outcome) -> bool:
+    return outcome.reason is Reason.DUPLICATE_SOP_INSTANCE
+
 
 class Intake:
     """Takes sources into one archive, for all threads of a process."""
@@ -72,7 +85,7 @@ class Intake:
         self._idle: list[BatchWriter] = []
         self._folders: list[LentStaging] = []
         self._orders: deque[_Order] = deque()
-        self._workers = ThreadPoolExecutor(_WORKERS, "intake")
+        self._workers = ThreadPoolExecutor(_WORKERS + _LONE, "intake")
         self._working = 0
         self._closed = False
 
@@ -126,12 +139,15 @@ class Intake:
         """Take in what was submitted until there is no more."""
         while orders := self._next_orders():
             for order, outcomes in zip(orders, self._take_together(orders), strict=True):
-                try:
-                    order.done(outcomes)
-                except Exception:
-                    log.exception("nobody could be told of what was taken in")
+                if not any(map(_is_contested, outcomes)):
+                    order.tell(outcomes)
+                    continue
+                try:  # by itself, and nobody waits for it
+                    self._workers.submit(self._alone, order, outcomes)
+                except RuntimeError:  # this is being closed
+                    self._alone(order, outcomes)
 
-    def _next_orders(self) -> "list[_Order]":
+    def _next_orders(self) -> list[_Order]:
         orders: list[_Order] = []
         many = 0
         with self._lock:
@@ -141,18 +157,20 @@ class Intake:
             self._working -= not orders
         return orders
 
-    def _take_together(self, orders: "Sequence[_Order]") -> list[list[Outcome]]:
+    def _take_together(self, orders: Sequence[_Order]) -> list[list[Outcome]]:
         sources = [source for order in orders for source in order.sources]
         terms = {id(source): order.terms for order in orders for source in order.sources}
-        found = iter(self._take(sources, terms))
-        taken = [[next(found) for _ in order.sources] for order in orders]
-        if len(orders) > 1:
-            # What was in conflict with another order may not be any more once that one is in, or has failed.
-            for number, outcomes in enumerate(taken):
-                if any(one.reason is Reason.DUPLICATE_SOP_INSTANCE for one in outcomes):
-                    order = orders[number]
-                    taken[number] = self.take(order.sources, order.terms.study, order.terms.allows)
-        return taken
+        found = iter(self._take(sources, terms, patient=False))
+        return [[next(found) for _ in order.sources] for order in orders]
+
+    def _alone(self, order: _Order, outcomes: list[Outcome]) -> None:
+        """Take in by itself what was in conflict: perhaps with another order, that has failed since, or with
+        a claim that has to be waited for.
+        """
+        pairs = zip(order.sources, outcomes, strict=True)
+        contested = [source for source, outcome in pairs if _is_contested(outcome)]
+        again = iter(self.take(contested, order.terms.study, order.terms.allows))
+        order.tell([next(again) if _is_contested(outcome) else outcome for outcome in outcomes])
 
     def take(
         self, sources: Sequence[AnySource], study: str | None = None, allows: Allows | None = None
@@ -166,12 +184,14 @@ class Intake:
         """
         return self._take(sources, dict.fromkeys(map(id, sources), Terms(study, allows)))
 
-    def _take(self, sources: Sequence[AnySource], terms: Mapping[int, Terms]) -> list[Outcome]:
+    def _take(
+        self, sources: Sequence[AnySource], terms: Mapping[int, Terms], *, patient: bool = True
+    ) -> list[Outcome]:
         done: dict[int, Outcome] = {}
         try:
             with self._writer() as writer:
                 begun = self._commit.begin()
-                run = BatchRun(writer, sync=lambda: self._commit.wait(begun), terms=terms)
+                run = BatchRun(writer, sync=lambda: self._commit.wait(begun), terms=terms, patient=patient)
                 for source, outcome in run.outcomes(sources):
                     done[id(source)] = outcome
                 if any(outcome.ok for outcome in done.values()):

@@ -86,10 +86,13 @@ class Publisher:
         self._catalog = catalog
         self._garbage = 0
 
-    def publish(self, staged: Sequence[Staged], sync: Callable[[], None]) -> list[Published]:
+    def publish(
+        self, staged: Sequence[Staged], sync: Callable[[], None], *, patient: bool = True
+    ) -> list[Published]:
         """Make `staged` visible.
 
-        The studies are marked before anything of them is visible, and shared until all of it is. Raises
+        The studies are marked before anything of them is visible, and shared until all of it is. Who is not
+        `patient` takes what another writer has claimed for a conflict, without waiting for it. Raises
         StoreUnavailable if nothing could be made durable; then nothing is visible.
         """
         if not staged:
@@ -102,7 +105,10 @@ class Publisher:
             contested = self._claim([one.uids for one in staged])
             done = self._place([one for one in staged if one.uids not in contested], sync)
             # What is ours comes first: two writers that wait for each other's claims both get on.
-            done += [self._contend(one, contested[one.uids], sync) for one in staged if one.uids in contested]
+            patience = CLAIM_PATIENCE if patient else 0.0
+            for one in staged:
+                if one.uids in contested:
+                    done.append(self._contend(one, contested[one.uids], sync, patience))
             trash.forget_deleted(self._archive, [one.staged.uids for one in done if one.new or one.replaced])
         return done
 
@@ -124,15 +130,15 @@ class Publisher:
             return {}
         return {uids: taken[uids[2]] for uids in instances if taken.get(uids[2], uids) != uids}
 
-    def _contend(self, one: Staged, place: Uids, sync: Callable[[], None]) -> Published:
+    def _contend(self, one: Staged, place: Uids, sync: Callable[[], None], patience: float) -> Published:
         """Publish what was claimed elsewhere, unless it is there, or comes there soon."""
-        end = time.monotonic() + CLAIM_PATIENCE
-        while not self._archive.exists(*place):
+        end = time.monotonic() + patience
+        while patience and not self._archive.exists(*place):
             if time.monotonic() > end:  # who claimed it has died or failed
                 left = self._claim([one.uids], stale=place)
                 if one.uids not in left:
                     return self._place([one], sync)[0]
-                place, end = left[one.uids], time.monotonic() + CLAIM_PATIENCE
+                place, end = left[one.uids], time.monotonic() + patience
             time.sleep(_CLAIM_POLL)
         text = f"the archive holds SOP Instance UID {place[2]} in series {place[1]} of study {place[0]}"
         return Published(one, Conflict(text))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from staticwado import layout
 from staticwado.archive import Archive, decompress
+from staticwado.catalog.database import Unusable
 from staticwado.dicom.uid import is_uid
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import Conflict, NotFound, StaticWadoError
@@ -89,7 +90,7 @@ def _check_elsewhere(archive: Archive, instances: Sequence[Uids]) -> None:
         return
     try:
         found = catalog.find(uids[2] for uids in instances)
-    except StaticWadoError as error:
+    except (StaticWadoError, Unusable) as error:
         log.warning("the catalog could not be asked where instances are: %s", error)
         return
     finally:

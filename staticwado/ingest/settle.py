@@ -4,17 +4,21 @@ One rule: what is owed stays noted until it is durably there, so that whoever co
 wait for nothing but the moment in which a note is removed (docs/decisions/0009).
 """
 
+import logging
 from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
 
 from staticwado.archive import Archive
-from staticwado.catalog.database import Catalog
+from staticwado.catalog.database import Catalog, Unusable
 from staticwado.dicomweb.resource import Resource, View
-from staticwado.ingest.catalogue import catalog_of, rebuild, take_over
+from staticwado.errors import StoreUnavailable
+from staticwado.ingest.catalogue import catalog_of, has_catalog, rebuild, take_over
 from staticwado.ingest.healing import heal
 from staticwado.ingest.summarise import Summarised, summarise
 from staticwado.ingest.whole_index import refresh_index
+
+log = logging.getLogger("staticwado.ingest")
 
 STUDIES_A_TIME = 32
 
@@ -29,24 +33,27 @@ def settle(
     """Make what summaries are owed: of `studies`, or of all that are pending; then, if `index`, the index of
     all studies, which else stays owed.
 
-    `catalog`: the one that is told; without it that of the archive, if there is one. Raises StoreUnavailable.
+    `catalog`: the one that is told; without it that of the archive, if there is one. Where that cannot be
+    opened now, the journals stay, so that whoever can tells it. Raises StoreUnavailable.
     """
     owed = archive.pending() if studies is None else sorted(set(studies))
     with nullcontext(catalog) if catalog is not None else catalog_of(archive) as told:
-        done = _settle_all(archive, owed, told)
+        done = _settle_all(archive, owed, told, keep=told is None and has_catalog(archive))
         if index:
-            settle_index(archive, told)
+            settle_index(archive, None if done.untold else told)
     return done
 
 
-def _settle_all(archive: Archive, studies: list[str], catalog: Catalog | None) -> Summarised:
+def _settle_all(
+    archive: Archive, studies: list[str], catalog: Catalog | None, *, keep: bool = False
+) -> Summarised:
     done = Summarised()
     for start in range(0, len(studies), STUDIES_A_TIME):
-        done.add(_settle_some(archive, studies[start : start + STUDIES_A_TIME], catalog))
+        done.add(_settle_some(archive, studies[start : start + STUDIES_A_TIME], catalog, keep=keep))
     return done
 
 
-def _settle_some(archive: Archive, studies: list[str], catalog: Catalog | None) -> Summarised:
+def _settle_some(archive: Archive, studies: list[str], catalog: Catalog | None, *, keep: bool) -> Summarised:
     done = summarise(archive, studies)
     if done.marks:
         archive.mark_index(done.marks)
@@ -55,10 +62,11 @@ def _settle_some(archive: Archive, studies: list[str], catalog: Catalog | None) 
         seen = done.seen[study]
         # The catalog first: a reader finds in it, or in the journal, whatever was acknowledged. It is left as
         # it is where the journal goes on: it may hold more than the summaries then.
-        if catalog is None or take_over(
-            archive, catalog, study, partial(archive.is_summarised, study, mark, seen)
-        ):
+        is_current = partial(archive.is_summarised, study, mark, seen)
+        if not keep and (catalog is None or take_over(archive, catalog, study, is_current)):
             archive.clear_pending(study, mark, seen)
+        elif keep or is_current():
+            done.untold.add(study)
     done.seen.clear()
     return done
 
@@ -69,10 +77,22 @@ def settle_index(archive: Archive, catalog: Catalog | None = None) -> None:
     if owed is None and archive.locate(Resource(View.STUDIES)) is not None:
         return
     studies, size = owed or ([], 0)
-    usable = catalog if catalog is not None and catalog.is_complete() else None
-    refresh_index(archive, studies, usable)
+    if not _index_from(catalog, archive):
+        refresh_index(archive, studies)
     archive.store.sync()
     archive.clear_index(size)
+
+
+def _index_from(catalog: Catalog | None, archive: Archive) -> bool:
+    """Write the index of all studies from the catalog; False if there is none that can be used."""
+    try:
+        if catalog is None or not catalog.is_complete():
+            return False
+        refresh_index(archive, (), catalog)
+    except (Unusable, StoreUnavailable) as error:
+        log.warning("the index of all studies is not made from the catalog: %s", error)
+        return False
+    return True
 
 
 def index(archive: Archive) -> Summarised:

@@ -62,12 +62,15 @@ class Summarised:
     """The studies that were summarised, and how far the journal of each went."""
     seen: dict[str, dict[tuple[str, str], Stat]] = field(default_factory=dict)
     """Of each of them what was read: series and instance UID -> its metadata."""
+    untold: set[str] = field(default_factory=set)
+    """Those of which the catalog could not be told; they stay owed."""
 
     def add(self, other: "Summarised") -> None:
         self.notes += other.notes
         self.faults += other.faults
         self.marks |= other.marks
         self.seen |= other.seen
+        self.untold |= other.untold
 
 
 def summarise(archive: Archive, studies: Iterable[str]) -> Summarised:

@@ -240,17 +240,18 @@ class BatchWriter:
 
     # -- publishing ------------------------------------------------------------------------------------------
 
-    def publish(self, sync: Callable[[], None] | None = None) -> list[Published]:
+    def publish(self, sync: Callable[[], None] | None = None, *, patient: bool = True) -> list[Published]:
         """Make every staged instance visible, and tell what became of each.
 
-        `sync` makes what was written so far durable; it is called before anything becomes visible. Raises
+        `sync` makes what was written so far durable; it is called before anything becomes visible. Who is not
+        `patient` takes what another writer has claimed for a conflict, without waiting for it. Raises
         StoreUnavailable if the batch could not be made durable; nothing of it is visible then.
         """
         staged, self._staged = self._staged, {}
         if self._dry_run:
             return [Published(one, new=True) for one in staged.values()]
         try:
-            return self._publisher.publish(list(staged.values()), sync or self._staging.sync)
+            return self._publisher.publish(list(staged.values()), sync or self._staging.sync, patient=patient)
         except BaseException:
             for one in staged.values():
                 self._staging.discard(one.folder)

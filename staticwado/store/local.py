@@ -24,6 +24,8 @@ if sys.platform != "win32":
     import fcntl
 
 _LOCK = ".lock"
+_TURN = ".turn"
+"""Follows the name of a lock file for which somebody waits to have it alone."""
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _SINGLE_WRITE = 1 << 30
 _AT_FDCWD = -100
@@ -223,12 +225,18 @@ class LocalStore:
     def lock(self, key: str, *, shared: bool = False) -> Iterator[None]:
         """Hold the lock file `key`, across processes, until the block ends; alone, or with others who share
         it.
+
+        Who comes after somebody who waits to have it alone waits, too: not to be done by who shares it
+        already.
         """
         with _explained("locked", key):
             descriptor = _open_new(self.path(key), os.O_RDWR | os.O_CREAT | _CLOEXEC)
         try:
             with _explained("locked", key):
-                _lock(descriptor, shared=shared)
+                if shared:
+                    _share(descriptor, self.path(key))
+                else:
+                    _lock_alone(descriptor, self.path(key))
             yield
         finally:
             os.close(descriptor)  # closing gives the lock back
@@ -258,7 +266,7 @@ class LocalStore:
             return
         try:
             with _explained("locked", key):
-                _lock(descriptor, shared=True)
+                _share(descriptor, self.path(key))
             yield True
         finally:
             os.close(descriptor)
@@ -545,6 +553,32 @@ def _write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview
 def _lock(descriptor: int, *, shared: bool = False) -> None:
     if sys.platform != "win32":
         fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+
+def _share(descriptor: int, path: str) -> None:
+    """Share the lock file `path`, behind whoever waits to have it alone."""
+    with contextlib.suppress(FileNotFoundError):
+        turn = os.open(f"{path}{_TURN}", os.O_RDONLY | _CLOEXEC)
+        try:
+            _lock(turn, shared=True)
+        finally:
+            os.close(turn)
+    _lock(descriptor, shared=True)
+
+
+def _lock_alone(descriptor: int, path: str) -> None:
+    """Have the lock file `path` alone. While this waits, nobody else comes to share it: those who do may
+    overlap for ever.
+    """
+    if _try_lock(descriptor):
+        return
+    turn = _own(f"{path}{_TURN}")
+    try:
+        _lock(descriptor)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(f"{path}{_TURN}")
+        os.close(turn)
 
 
 def _try_lock(descriptor: int) -> bool:

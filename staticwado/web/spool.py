@@ -1,6 +1,6 @@
 """The parts of a body on their way to disk, while the body arrives.
 
-One rule: nothing of a part is kept in memory but the piece at hand; metadata are, up to their limit.
+One rule: nothing of a part is kept in memory but the piece at hand, unless the body was there whole.
 """
 
 import zlib
@@ -44,19 +44,23 @@ class Part:
     location: str | None
     """Content-Location."""
     name: str = ""
-    """Of its file in the staging folder; empty for metadata."""
+    """Of its file in the staging folder."""
+    is_metadata: bool = False
+    """Whether it holds data sets in DICOM JSON or XML."""
     size: int = 0
-    text: bytearray = field(default_factory=bytearray)
-    """What metadata say."""
+    pieces: list[bytes] = field(default_factory=list)
+    """What is in no file."""
 
 
 class Spool:
-    """Takes the bytes of a body as they come; files of its parts are in `staging`."""
+    """Takes the bytes of a body as they come; files of its parts are in `staging`, or, without one, in
+    memory.
+    """
 
     def __init__(
         self,
         asked: StoreRequest,
-        staging: Staging,
+        staging: Staging | None,
         limits: Limits,
         encoding: str | None,
         part_type: str | None,
@@ -123,24 +127,25 @@ class Spool:
             raise TooMuch(f"the body has more than {self._limits.parts} parts (maxParts)")
         if fields.get("content-transfer-encoding", "").lower() not in _PLAIN:
             raise BadRequest(f"part {number} has a Content-Transfer-Encoding; parts are binary here")
-        part = Part(number, read_part_type(fields.get("content-type")), fields.get("content-location"))
-        self.parts.append(part)
-        if self._form is Form.DICOM or not is_metadata(self._form, part.media):
-            part.name = str(number)
-            self._file = self._staging.create(part.name)
+        media, name = read_part_type(fields.get("content-type")), str(number)
+        is_dataset = self._form is not Form.DICOM and is_metadata(self._form, media)
+        self.parts.append(Part(number, media, fields.get("content-location"), name, is_dataset))
+        if self._staging is not None:
+            self._file = self._staging.create(name)
 
     def _add(self, data: bytes) -> None:
         part = self.parts[-1]
         part.size += len(data)
         if part.size > self._limits.part:
             raise TooMuch(f"part {part.number} has more than {self._limits.part} bytes (maxPart)")
+        if part.is_metadata:
+            self._metadata += len(data)
+            if self._metadata > self._limits.dataset:
+                raise TooMuch(f"the metadata have more than {self._limits.dataset} bytes (maxDataset)")
         if self._file is not None:
             self._file.write(data)
-            return
-        self._metadata += len(data)
-        if self._metadata > self._limits.dataset:
-            raise TooMuch(f"the metadata have more than {self._limits.dataset} bytes (maxDataset)")
-        part.text += data
+        else:
+            part.pieces.append(data)
 
 
 def _is_packed(encoding: str | None) -> bool:

@@ -26,16 +26,19 @@ from staticwado.dicomweb.routes import DICOM_XML, JSON
 from staticwado.dicomweb.store_request import Form, StoreRequest, read_content_type
 from staticwado.dicomweb.store_response import StoreResult, store_response, store_status
 from staticwado.errors import BadRequest, Busy, StoreUnavailable, TooMuch
+from staticwado.ingest.batch import Terms
 from staticwado.ingest.intake import Intake
 from staticwado.ingest.outcome import Outcome, Reason
-from staticwado.ingest.source import FileSource
+from staticwado.ingest.source import BytesSource, FileSource
 from staticwado.ingest.write import Allows
 from staticwado.store.local import Staging
 from staticwado.web.answer import DICOM_JSON, Answer
 from staticwado.web.assembling import Assembler
 from staticwado.web.options import ServerOptions
 from staticwado.web.request import Wanted, listed
+from staticwado.web.room import Rooms
 from staticwado.web.spool import Limits, Spool
+from staticwado.web.taking import Taking
 
 log = logging.getLogger("staticwado.web")
 
@@ -44,6 +47,8 @@ T = TypeVar("T")
 OFFERS = (Offer(DICOM_JSON, also=(JSON,)), Offer(DICOM_XML, also=("application/xml", "text/xml")))
 _HOP = 1 << 20
 """Bytes that are gathered before a thread takes them."""
+_FEW = 100
+"""Parts that are looked for without a thread."""
 _RETRY = "30"
 """Seconds after which a client may try again where there was no room."""
 
@@ -68,15 +73,16 @@ def is_storable(resource: Resource) -> bool:
 async def store(
     request: web.BaseRequest,
     resource: Resource,
-    intake: Intake,
+    taking: Taking,
     options: ServerOptions,
     wanted: Wanted,
     allows: Allows | None = None,
     threads: Executor | None = None,
+    rooms: Rooms | None = None,
 ) -> Stored:
     """Store what the request brings. What can be refused by its headers is refused before the body is read.
 
-    `threads` wait for the disk, so that those of readers need not.
+    `threads` wait for the disk, so that those of readers need not. `rooms` bound the memory of all requests.
 
     Raises UnsupportedMedia, BadRequest, TooMuch, NotAcceptable, Busy; then nothing was stored.
     """
@@ -87,11 +93,13 @@ async def store(
     if (request.content_length or 0) > limits.body:
         raise TooMuch(f"the body has more than {limits.body} bytes (maxBody)")
     encoding = listed(request.headers, hdrs.CONTENT_ENCODING)
-    storing = Storing(intake, asked, limits, encoding, content_type, wanted, resource.study, allows)
+    terms = Terms(resource.study, allows)
+    storing = Storing(taking.intake, asked, limits, encoding, content_type, wanted, terms)
+    storing.rooms = rooms or Rooms.of(options.max_dataset)
     storing.base = f"{wanted.root}/{format_path(resource)}"
     try:
         _expect(request)
-        results = await _receive(request, storing, threads)
+        results = await _receive(request, storing, taking, threads)
     except StoreUnavailable as error:
         log.error("a body could not be received: %s", error)
         raise Busy("there is no room for the body now; nothing of it was stored") from error
@@ -125,9 +133,9 @@ def _expect(request: web.BaseRequest) -> None:
 
 
 async def _receive(
-    request: web.BaseRequest, storing: "Storing", threads: Executor | None
+    request: web.BaseRequest, storing: "Storing", taking: Taking, threads: Executor | None
 ) -> list[StoreResult]:
-    """Spool the body, then take it in; a small one in one go."""
+    """Spool the body, then take it in; a small one of files is not spooled, nor taken in by itself."""
     waiting = bytearray()
     try:
         while chunk := await request.content.readany():
@@ -137,7 +145,12 @@ async def _receive(
                 waiting.clear()
     except (web.RequestPayloadError, HttpProcessingError) as error:
         raise BadRequest("the body ends before its end: nothing of it was stored") from error
-    return await _in_thread(threads, storing.take, bytes(waiting))
+    body = bytes(waiting)
+    if not storing.is_simple(body):
+        return await _in_thread(threads, storing.take, body)
+    sources = storing.sources(body)
+    outcomes = await taking.take(sources, storing.terms)
+    return [_result(source.name, one) for source, one in zip(sources, outcomes, strict=True)]
 
 
 class Storing:
@@ -151,18 +164,17 @@ class Storing:
         encoding: str | None,
         content_type: str | None,
         wanted: Wanted,
-        study: str | None,
-        allows: Allows | None = None,
+        terms: Terms,
     ) -> None:
+        self.terms = terms
         self._intake = intake
         self._asked = asked
         self._limits = limits
         self._headers = encoding, content_type
         self._wanted = wanted
-        self._study = study
-        self._allows = allows
         self._staging: Staging | None = None
         self._spool: Spool | None = None
+        self.rooms = Rooms.of(limits.dataset)
         self.base = ""
         """The URL of the request, from which relative URIs in it are resolved."""
 
@@ -170,6 +182,23 @@ class Storing:
     def is_open(self) -> bool:
         """Whether something is there that `close` removes."""
         return self._staging is not None
+
+    def is_simple(self, body: bytes) -> bool:
+        """Whether `body`, all of it, is a few files as they are."""
+        boundary = self._asked.boundary
+        return (
+            not self.is_open
+            and self._asked.form is Form.DICOM
+            and self._headers[0] is None
+            and (boundary is None or body.count(boundary.encode("utf-8")) <= _FEW)
+        )
+
+    def sources(self, body: bytes) -> list[BytesSource]:
+        """The parts of a simple body, in memory. Raises BadRequest, TooMuch."""
+        spool = Spool(self._asked, None, self._limits, *self._headers)
+        if body:
+            spool.feed(body)
+        return [BytesSource(f"part {part.number}", b"".join(part.pieces)) for part in spool.finish()]
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body. Raises BadRequest, UnsupportedMedia, TooMuch, StoreUnavailable."""
@@ -189,10 +218,11 @@ class Storing:
         parts = spool.finish()
         if self._asked.form is Form.DICOM:
             return self._take([(f"part {part.number}", _source(staging, part.name)) for part in parts])
-        assembler = Assembler(self._asked.form, staging, parts, self.base, self._wanted.workers)
+        workers = self._wanted.workers
+        assembler = Assembler(self._asked.form, staging, parts, self.base, workers, self.rooms)
         results: list[StoreResult] = []
         sources = []
-        for number, made in enumerate(assembler.instances(), 1):
+        for number, made in enumerate(assembler.instances(self._limits.parts), 1):
             if isinstance(made, StoreResult):
                 results.append(made)
             else:
@@ -200,7 +230,8 @@ class Storing:
         return results + self._take(sources)
 
     def _take(self, sources: Sequence[tuple[str, FileSource]]) -> list[StoreResult]:
-        outcomes = self._intake.take([source for _, source in sources], self._study, self._allows)
+        files = [source for _, source in sources]
+        outcomes = self._intake.take(files, self.terms.study, self.terms.allows)
         return [_result(name, outcome) for (name, _), outcome in zip(sources, outcomes, strict=True)]
 
     def _opened(self) -> tuple[Staging, Spool]:

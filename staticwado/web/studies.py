@@ -41,6 +41,8 @@ from staticwado.web.options import ServerOptions
 from staticwado.web.origins import METHODS, is_preflight, options_answer
 from staticwado.web.request import Wanted, acceptable, check_charset, listed, origin_of
 from staticwado.web.results import Results
+from staticwado.web.room import Rooms
+from staticwado.web.taking import Taking
 from staticwado.web.workers import Workers
 
 _SEARCHES = frozenset({View.STUDIES, View.SERIES, View.INSTANCES})
@@ -88,6 +90,8 @@ class Studies:
         limits = Limits(options.max_results, options.search_timeout)
         self._engine = Engine(archive, index, self._catalog, self._live, limits)
         self._intake = Intake(archive, IntakeOptions(options.on_conflict), self._catalog)
+        self._taking = Taking(self._intake)
+        self._rooms = Rooms.of(options.max_dataset)
         self._workers = Workers(options.decoders, options.decode_timeout)
         self._makers = ThreadPoolExecutor(_MAKERS, "making")
         self._storing = ThreadPoolExecutor(min(options.max_stores, _MAKERS), "storing")
@@ -205,7 +209,7 @@ class Studies:
             allows = self.access.storing(note.identity)
             wanted = self._wanted(request)
             stored = await stow.store(
-                request, resource, self._intake, self._options, wanted, allows, self._storing
+                request, resource, self._taking, self._options, wanted, allows, self._storing, self._rooms
             )
             note.stored, note.failed = stored.stored, stored.failed
             return stored.answer

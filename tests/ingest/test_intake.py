@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import hashlib
 import multiprocessing
 import os
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,13 +17,16 @@ from staticwado.archive import Archive
 from staticwado.catalog.database import Catalog
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.ingest import publish, trash
+from staticwado.ingest.batch import Terms
+from staticwado.ingest.convert import Converted
 from staticwado.ingest.export import kept_instances
 from staticwado.ingest.intake import Intake, IntakeOptions
 from staticwado.ingest.outcome import Outcome, Reason, Status
 from staticwado.ingest.restore import restore
 from staticwado.ingest.settle import settle
-from staticwado.ingest.source import FileSource
+from staticwado.ingest.source import BytesSource, FileSource
 from staticwado.ingest.verify import VerifyOptions, verify
+from staticwado.store import local
 from tests import factories
 from tests.ingest.conftest import content
 
@@ -272,6 +277,161 @@ def test_a_damaged_catalog_does_not_stop_a_store(archive: Archive, root: Path) -
     intake.close()
 
 
+# -- submitted, and taken in together ------------------------------------------------------------------------
+
+
+ANY = Terms()
+
+
+class Held:
+    """Holds up the threads of an intake, so that all that is submitted meanwhile is taken in together."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._may_go = threading.Event()
+        self._told: queue.SimpleQueue[tuple[str, list[Outcome]]] = queue.SimpleQueue()
+        self._left = 0
+
+    def __enter__(self) -> "Held":
+        begun = threading.Semaphore(0)
+
+        def wait(_: Converted) -> bool:
+            begun.release()
+            return self._may_go.wait()
+
+        for number in range(2):
+            source = BytesSource("held", factories.instance(seed=f"held {number}", study=77))
+            self._intake.submit([source], Terms(allows=wait), lambda _: None)
+            begun.acquire()
+        return self
+
+    def submit(self, name: str, *files: bytes, terms: Terms = ANY) -> None:
+        sources = [BytesSource(f"part {number}", data) for number, data in enumerate(files, 1)]
+        self._intake.submit(sources, terms, lambda outcomes: self._told.put((name, outcomes)))
+        self._left += 1
+
+    def told(self) -> list[tuple[str, list[Outcome]]]:
+        """Let go, and give back what was told, in that order."""
+        self._may_go.set()
+        return [self._told.get(timeout=60) for _ in range(self._left)]
+
+    def __exit__(self, *_: object) -> None:
+        self._may_go.set()
+        self._intake.close()
+
+
+def test_who_submits_is_told_of_his_own_and_of_nothing_else(archive: Archive) -> None:
+    with Held(Intake(archive)) as held:
+        held.submit("one", factories.instance(seed=1), b"no DICOM", factories.instance(seed=2))
+        held.submit("other study", factories.instance(seed=3), terms=Terms(study="1.2.3"))
+        held.submit("not allowed", factories.instance(seed=4), terms=Terms(allows=lambda _: False))
+        held.submit("same", factories.instance(seed=2), factories.instance(seed=5))
+        found = dict(held.told())
+    assert [one.status.value for one in found["one"]] == ["new", "failed", "new"]
+    assert [one.reason for one in found["other study"]] == [Reason.DATA_SET_DOES_NOT_MATCH]
+    assert [one.reason for one in found["not allowed"]] == [Reason.NOT_AUTHORIZED]
+    assert [one.status.value for one in found["same"]] == ["unchanged", "new"]
+    assert [one.instance for one in found["same"]] == [factories.uid("instance", 0, 0, n) for n in (2, 5)]
+    assert is_whole(archive)
+
+
+def test_fifty_that_are_taken_in_together_share_the_syncs(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[int] = []
+    real = local._sync_file_system
+
+    def sync(descriptor: int) -> None:
+        syncs.append(descriptor)
+        real(descriptor)
+
+    monkeypatch.setattr(local, "_sync_file_system", sync)
+    with Held(Intake(archive)) as held:
+        for number in range(50):
+            held.submit(str(number), factories.instance(seed=number))
+        found = held.told()
+    assert [outcome.status for _, (outcome,) in found] == [Status.NEW] * 50
+    assert len(syncs) <= 6  # two for each of the two that held the others up, and two for all of these
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "expected"),
+    [
+        ("refuse", [Reason.SUCCESS, Reason.DUPLICATE_SOP_INSTANCE]),
+        ("keep", [Reason.SUCCESS, Reason.SUCCESS]),
+        ("replace", [Reason.SUCCESS, Reason.SUCCESS]),
+    ],
+)
+def test_conflicts_of_those_taken_in_together_are_settled_as_if_they_had_come_apart(
+    archive: Archive, on_conflict: Any, expected: list[Reason]
+) -> None:
+    with Held(Intake(archive, IntakeOptions(on_conflict))) as held:
+        held.submit("first", FIRST)
+        held.submit("second", SECOND)
+        found = dict(held.told())
+    ((first,), (second,)) = found["first"], found["second"]
+    assert [first.reason, second.reason] == expected
+    assert (second.warning is not None) == (on_conflict == "keep")
+    kept = SECOND if on_conflict == "replace" else FIRST
+    assert original(archive, first) == hashlib.sha256(kept).hexdigest()
+    assert is_whole(archive)
+
+
+def test_who_waits_for_a_claim_keeps_nobody_else_waiting(
+    archive: Archive, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(str(root / ".staticwado" / "index.sqlite"))
+    others_told = threading.Event()
+    monkeypatch.setattr("staticwado.ingest.publish.time.sleep", lambda _: others_told.wait(60))
+    assert catalog.claim([("1.2", "1.3", "1.4")]) == {}
+    with Held(Intake(archive, None, catalog)) as held:
+        held.submit("contested", factories.instance(seed=1, SOPInstanceUID="1.4"))
+        held.submit("free", factories.instance(seed=2))
+        held._intake.submit([], Terms(), lambda _: others_told.set())
+        found = held.told()
+    catalog.close()
+    assert [(name, one.ok) for name, (one,) in found] == [("free", True), ("contested", True)]
+
+
+def test_a_sync_that_fails_fails_all_that_are_taken_in_together(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with Held(Intake(archive)) as held, monkeypatch.context() as patch:
+        patch.setattr("staticwado.store.local._sync_file_system", fail)
+        held.submit("one", factories.instance(seed=1))
+        held.submit("other", factories.instance(seed=2))
+        found = held.told()
+    assert [one.reason for _, (one,) in found] == [Reason.OUT_OF_RESOURCES] * 2
+    assert archive.store.names(f"studies/{STUDY}/series") == []
+
+
+def test_one_who_cannot_be_told_keeps_nobody_from_being_told(archive: Archive) -> None:
+    def fail(_: list[Outcome]) -> None:
+        raise RuntimeError("the loop is closed")
+
+    intake = Intake(archive)
+    with Held(intake) as held:
+        intake.submit([BytesSource("x", factories.instance(seed=1))], Terms(), fail)
+        held.submit("other", factories.instance(seed=2))
+        ((_, (other,)),) = held.told()
+    assert other.ok
+    assert archive.exists(STUDY, factories.uid("series", 0, 0), factories.uid("instance", 0, 0, 1))
+
+
+def test_closing_takes_in_what_was_submitted(archive: Archive) -> None:
+    intake = Intake(archive)
+    found: list[list[Outcome]] = []
+    for number in range(1, 21):
+        source = BytesSource("x", factories.instance(seed=number))
+        intake.submit([source, BytesSource("y", SECOND if number % 2 else FIRST)], Terms(), found.append)
+    intake.close()
+    assert [one.ok for outcomes in found for one in outcomes[:1]] == [True] * 20
+    assert archive.store.names(".staticwado/staging") == []
+
+
 # -- many at once --------------------------------------------------------------------------------------------
 
 
@@ -376,7 +536,7 @@ def test_a_fault_of_the_program_is_an_outcome_and_not_a_crash(
     archive: Archive, take: Take, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(publish.Publisher, "publish", lambda *_: 1 / 0)
+        patch.setattr(publish.Publisher, "publish", lambda *_, **__: 1 / 0)
         (found,) = take(FIRST)
     assert found.reason is Reason.PROCESSING_FAILURE
     assert take(FIRST)[0].status is Status.NEW

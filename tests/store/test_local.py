@@ -1,6 +1,7 @@
 """The store in a folder: the contract, and what only file systems do."""
 
 import errno
+import multiprocessing
 import os
 import threading
 from pathlib import Path
@@ -120,6 +121,37 @@ def test_a_lock_is_held_alone_or_shared(store: LocalStore) -> None:
         order.append("shared")
     other.join()
     assert order == ["shared", "alone"]
+
+
+def _have_alone(root: str, asked: Any) -> None:
+    store = LocalStore(root)
+    asked.set()
+    with store.lock("locks/x"):
+        store.append("order", b"alone ")
+
+
+def test_who_waits_to_have_a_lock_alone_comes_before_those_who_come_to_share_it(store: LocalStore) -> None:
+    context = multiprocessing.get_context("spawn")
+    asked = context.Event()
+    process = context.Process(target=_have_alone, args=(store.root, asked))
+
+    def share() -> None:
+        with store.lock("locks/x", shared=True):
+            store.append("order", b"second ")
+
+    with store.lock("locks/x", shared=True):
+        process.start()
+        asked.wait()
+        while not os.path.exists(store.path("locks/x.turn")):
+            assert process.is_alive()
+        later = threading.Thread(target=share)
+        later.start()
+        later.join(0.2)  # that it is still waiting proves nothing; what the file says afterwards does
+        store.append("order", b"first ")
+    later.join()
+    process.join()
+    assert store.read("order") == b"first alone second "
+    assert store.names("locks") == ["x"]
 
 
 def test_a_lock_is_given_back_after_an_error(store: LocalStore) -> None:
