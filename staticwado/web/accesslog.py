@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from multidict import istr
 
 from staticwado.dicomweb.resource import Resource, View, format_path, parse_path
 from staticwado.errors import ConfigurationError, StaticWadoError
 
-REQUEST_ID = "X-Request-Id"
+REQUEST_ID = istr("X-Request-Id")
 _HARMLESS = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _PLAIN = frozenset({"/healthz", "/metrics", "/"})
@@ -42,9 +44,13 @@ class RequestIds:
     def begin(self, given: str | None) -> str:
         """The id of a request, which is now the current one: what its client gave if that is harmless."""
         if given is None or not _HARMLESS.fullmatch(given):
-            given = f"{self._process}-{next(self._numbers):x}"
+            given = self.make()
         request_id.set(given)
         return given
+
+    def make(self) -> str:
+        """A new id, for a request that nothing else is said about."""
+        return f"{self._process}-{next(self._numbers):x}"
 
 
 class NamesRequest(logging.Filter):
@@ -94,11 +100,15 @@ class AccessLog:
                 ) from error
 
     def write(self, entry: Entry) -> None:
+        """Write the line of a request, as `write_line` does."""
+        self.write_line(line_of(entry))
+
+    def write_line(self, line: Mapping[str, Any]) -> None:
         """Write one line, whole or not at all; a log that cannot be written stops no answer."""
         # One call: lines of several processes do not mix (O_APPEND).
-        line = orjson.dumps(line_of(entry), option=orjson.OPT_APPEND_NEWLINE)
+        text = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         try:
-            os.write(self._descriptor, line)
+            os.write(self._descriptor, text)
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EAGAIN, errno.EIO):
                 raise
@@ -114,7 +124,7 @@ def line_of(entry: Entry) -> dict[str, Any]:
     """The members of a line; what is not known is left out."""
     resource = _resource(entry.below)
     found = {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": _now(),
         "request": entry.identity,
         "client": entry.client,
         "method": entry.method if entry.method in _METHODS else "other",
@@ -125,12 +135,26 @@ def line_of(entry: Entry) -> dict[str, Any]:
         "status": entry.status,
         "received": entry.received,
         "sent": entry.sent,
-        "milliseconds": round(entry.nanoseconds / 1e6, 2),
+        "milliseconds": _milliseconds(entry.nanoseconds),
         "subject": subject_hash(entry.subject) if entry.subject is not None else None,
         "stored": entry.stored,
         "failed": entry.failed,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def line_again(line: Mapping[str, Any], identity: str, client: str, nanoseconds: int) -> dict[str, Any]:
+    """The line of a request that is the same as the one of `line`."""
+    new = {"time": _now(), "request": identity, "client": client}
+    return {**line, **new, "milliseconds": _milliseconds(nanoseconds)}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _milliseconds(nanoseconds: int) -> float:
+    return round(nanoseconds / 1e6, 2)
 
 
 def named(below: str | None) -> str:

@@ -3,12 +3,14 @@
 One rule: an answer is a value; it can be looked at, kept and cut into ranges without a server.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from staticwado.errors import ConfigurationError, StaticWadoError
 from staticwado.store.local import Stat
 from staticwado.web.accesslog import NO_REQUEST, request_id
 
@@ -17,6 +19,9 @@ DICOM_JSON = "application/dicom+json"
 MARKUP = frozenset({"text/xml", "text/html", "application/xml", "image/svg+xml"})
 SANDBOX = "default-src 'none'; sandbox"
 """Content-Security-Policy of markup from a DICOM file: it must not run scripts in the viewer's origin."""
+
+_PATH = re.compile(r"(?<![\w.:/])/[^:'\"]*")
+"""A path of this machine in the text of an error; those of the archive do not begin with a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +125,12 @@ def json_answer(value: Any, status: int = 200, view: str = "other", **headers: s
 
 def error_answer(status: int, message: str, view: str = "other", **headers: str) -> Answer:
     """An answer that says what was wrong (PS3.18 8.6.3)."""
-    told = {"error": message} | ({"request": name} if (name := request_id.get()) != NO_REQUEST else {})
-    return json_answer(told, status, view, Cache_Control="no-store", **headers)
+    value = {"error": message} | ({"request": name} if (name := request_id.get()) != NO_REQUEST else {})
+    return json_answer(value, status, view, Cache_Control="no-store", **headers)
+
+
+def told(error: StaticWadoError, status: int) -> str:
+    """What a stranger may read of an error: nothing of this machine. The log has the rest."""
+    if isinstance(error, ConfigurationError):
+        return "the server is not set up for this; its log says more"
+    return str(error) if status < 500 else _PATH.sub("a file", str(error))

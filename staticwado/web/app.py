@@ -5,8 +5,8 @@ One rule: errors become answers in one place, `Service.handle`; there is no midd
 
 import asyncio
 import logging
-import re
 from dataclasses import replace
+from functools import partial
 from time import perf_counter_ns
 
 from aiohttp import hdrs, web
@@ -14,19 +14,20 @@ from multidict import CIMultiDict
 
 from staticwado.archive import Archive
 from staticwado.dicomweb.media import accepts_gzip
-from staticwado.errors import Busy, ConfigurationError, NotFound, StaticWadoError, StoreUnavailable
+from staticwado.errors import Busy, NotFound, StaticWadoError, StoreUnavailable
 from staticwado.search.index import IndexReader
 from staticwado.web import capabilities, wado_uri
 from staticwado.web.accesslog import REQUEST_ID, AccessLog, Entry, RequestIds, named, request_id
-from staticwado.web.answer import Answer, error_answer, json_answer
+from staticwado.web.answer import Answer, error_answer, json_answer, told
 from staticwado.web.auth.guard import Guard, Target, for_person
 from staticwado.web.auth.identity import ANYONE, Right
 from staticwado.web.cache import AnswerCache, Kept
 from staticwado.web.gate import Gate
-from staticwado.web.health import SLOW, Health, health_answer
+from staticwado.web.health import Health
 from staticwado.web.metrics import Metrics
 from staticwado.web.options import ServerOptions
 from staticwado.web.origins import METHODS, Origins, is_preflight, options_answer
+from staticwado.web.replay import Replays
 from staticwado.web.request import listed
 from staticwado.web.responses import headers_of, send, status_of
 from staticwado.web.studies import Note, Studies
@@ -40,17 +41,6 @@ _CLIENT_GONE = 499
 """How a request counts whose client went away, as nginx has it."""
 _AGAIN = "5"
 """Seconds after which a client may ask again that was refused because of too much work."""
-_LONGEST_LOOK = 5.0
-"""Seconds that a look at the archive may take."""
-_PATH = re.compile(r"(?<![\w.:/])/[^:'\"]*")
-"""A path of this machine in the text of an error; those of the archive do not begin with a slash."""
-
-
-def told(error: StaticWadoError, status: int) -> str:
-    """What a stranger may read of an error: nothing of this machine. The log has the rest."""
-    if isinstance(error, ConfigurationError):
-        return "the server is not set up for this; its log says more"
-    return str(error) if status < 500 else _PATH.sub("a file", str(error))
 
 
 class Service:
@@ -67,12 +57,19 @@ class Service:
         self._cache = AnswerCache(options.cache_size)
         self._server_prefix = options.server_prefix
         self._client_prefix = options.client_prefix
+        self._studies_path = f"{options.server_prefix}/studies/"
+        self._is_plain = not options.client_prefix.startswith(self._studies_path[:-1])
+        """Whether all that begins so is DICOMweb, and nothing else."""
         self._origins = Origins(options.allowed_origins)
         self._common = self._origins.common_headers()
         self._ids = RequestIds()
         file = options.access_log_file
         self._log = AccessLog(file) if options.access_log or file is not None else None
         self.health = Health(archive, options.store, options.min_free)
+        self._replays = None
+        if not self._guard.knows_people:
+            self._replays = Replays(self._cache, metrics, self._ids, self._log)
+        self.can_replay = self._replays is not None
         self._gate = Gate(options.max_stores, self.health)
         metrics.add_gauge("staticwado_owed_studies", "Studies whose summaries are owed.", self.health.owed)
         metrics.add_gauge("staticwado_free_bytes", "Free bytes on the archive's disk.", self.health.free)
@@ -84,15 +81,19 @@ class Service:
         if self._log is not None:
             self._log.close()
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, whatever happens."""
+    def replay(self, data: bytes, connection: web.RequestHandler) -> bool:
+        """Answer a request whose bytes have come before; False if it must be read."""
+        return self._replays is not None and self._replays.answer(data, connection)
+
+    async def handle(self, request: web.BaseRequest, data: bytes | None = None) -> web.StreamResponse:
+        """Answer one request, whatever happens; `data` are its bytes if they are known to be all of them."""
         begun = perf_counter_ns()
         self._ids.begin(request.headers.get(REQUEST_ID))
         self._metrics.begin()
         note = Note()
         status, size = 500, 0
         try:
-            response, size = await self._guarded(request, note)
+            response, size = await self._guarded(request, note, data)
             status = response.status
             return response
         except asyncio.CancelledError:
@@ -102,10 +103,12 @@ class Service:
             self._metrics.end()
             self._count(request, note, status, size, perf_counter_ns() - begun)
 
-    async def _guarded(self, request: web.BaseRequest, note: Note) -> tuple[web.StreamResponse, int]:
+    async def _guarded(
+        self, request: web.BaseRequest, note: Note, data: bytes | None
+    ) -> tuple[web.StreamResponse, int]:
         """The response and the bytes of its body; errors become answers."""
         try:
-            return await self._respond(request, note)
+            return await self._respond(request, note, data)
         except ConnectionError:
             if request.transport is not None:
                 request.transport.abort()
@@ -159,31 +162,42 @@ class Service:
             self._log.write(Entry(name, request.remote, "other", "", None, "other", status, 0, size, 0))
         return name
 
-    async def _respond(self, request: web.BaseRequest, note: Note) -> tuple[web.StreamResponse, int]:
+    async def _respond(
+        self, request: web.BaseRequest, note: Note, data: bytes | None
+    ) -> tuple[web.StreamResponse, int]:
         try:
             kept = await self._kept(request, note)
-            return await send(request, kept.answer, self._for_origin(request, kept.headers))
+            response, size = await self._send(request, kept.answer, kept.headers)
         except StoreUnavailable as error:
             if request.method not in ("GET", "HEAD") or isinstance(error, Busy):
                 raise
             # A file may have been replaced between looking and opening: look once more.
             kept = await self._kept(request, note)
-            return await send(request, kept.answer, self._for_origin(request, kept.headers))
+            response, size = await self._send(request, kept.answer, kept.headers)
+        if data is not None and self._replays is not None and isinstance(kept.answer.body, bytes):
+            entry = partial(self._entry, request, note, response.status, size, 0)
+            self._replays.learn(data, request, kept, response, entry)
+        return response, size
 
     async def _fail(self, request: web.BaseRequest, answer: Answer) -> tuple[web.StreamResponse, int]:
-        return await send(request, answer, self._for_origin(request, headers_of(answer, self._common)))
+        return await self._send(request, answer, headers_of(answer, self._common))
 
-    def _for_origin(self, request: web.BaseRequest, headers: CIMultiDict[str]) -> CIMultiDict[str]:
-        return self._origins.headers_for(request.headers.get(hdrs.ORIGIN), headers)
+    async def _send(
+        self, request: web.BaseRequest, answer: Answer, headers: CIMultiDict[str]
+    ) -> tuple[web.StreamResponse, int]:
+        own = self._origins.headers_for(request.headers.get(hdrs.ORIGIN), headers)
+        return await send(request, answer, own)
 
     async def _kept(self, request: web.BaseRequest, note: Note) -> Kept:
         """The answer and its headers: from memory if they still hold."""
         headers = request.headers
+        scope = None
         if self._guard.lets_pass(request):
             note.identity = ANYONE
         else:
             note.identity = await self._guard.admit(request, self._target(request))
             note.subject = note.identity.subject or None
+            scope = note.identity.scope(Right.READ)
         key = None
         if request.method in ("GET", "HEAD"):
             ranged = hdrs.RANGE in headers
@@ -192,14 +206,14 @@ class Service:
             raw = request.raw_path
             if len(raw) + len(accept or "") + len(encoding or "") <= _LONGEST_KEY:
                 # What is kept for one is only for those who may see the same.
-                key = (raw, accept, encoding, ranged, origin, note.identity.scope(Right.READ))
+                key = (raw, accept, encoding, ranged, origin, scope)
                 kept = self._cache.get(key)
                 if kept is not None:
                     note.view = kept.answer.view
                     return kept
         answer = await self._answer(request, note)
         note.view = answer.view
-        kept = Kept(answer, for_person(headers_of(answer, self._common), note.identity))
+        kept = Kept(answer, for_person(headers_of(answer, self._common), note.identity), key)
         if key is not None:
             self._cache.put(key, kept)
         return kept
@@ -224,7 +238,7 @@ class Service:
         if request.method not in ("GET", "HEAD"):
             return error_answer(405, f"{request.method} is not possible here", Allow=METHODS)
         if path == "/healthz":
-            return await self._healthy(request.rel_url.query_string)
+            return await self.health.answer(request.rel_url.query_string)
         if path == "/metrics":
             accept = listed(request.headers, hdrs.ACCEPT)
             text, content_type = await asyncio.to_thread(self._metrics.text, accept)
@@ -242,6 +256,8 @@ class Service:
     def _target(self, request: web.BaseRequest) -> Target:
         """Where a request goes, for those who guard it; the same distinctions as in `_answer`."""
         path = request.path
+        if self._is_plain and path.startswith(self._studies_path):
+            return Target(dicomweb=path[len(self._server_prefix) + 1 :])
         if path in ("/healthz", "/metrics"):
             return Target(is_open=path == "/healthz", is_metrics=path == "/metrics")
         by_uri = wado_uri.is_wado_uri(self._server_prefix, path, request.rel_url.query)
@@ -275,14 +291,3 @@ class Service:
         own = page.headers.get("Content-Security-Policy")
         policy = "; ".join(filter(None, (own, f"frame-ancestors {origins}; base-uri 'self'")))
         return replace(page, headers={**page.headers, "Content-Security-Policy": policy})
-
-    async def _healthy(self, query: str) -> Answer:
-        """`?live`: the process answers. Nothing: the archive can be read. `?ready`: work can be taken on."""
-        if query == "live":
-            return health_answer(())
-        try:
-            async with asyncio.timeout(_LONGEST_LOOK):
-                found = await asyncio.to_thread(self.health.troubles, ready=query == "ready")
-        except TimeoutError:
-            found = [SLOW]
-        return health_answer(found)

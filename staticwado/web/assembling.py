@@ -1,25 +1,36 @@
 """Part 10 files from data sets in DICOM JSON or XML and the bulkdata that came with them (PS3.18 10.5.1.4).
 
-One rule: a BulkDataURI means a part of the same request, or nothing; no address is ever fetched.
+One rule: a BulkDataURI means a part of the same request, or nothing; no address is ever fetched. One data set
+is in memory at a time, and no more of them in all requests together than there is room for.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin
 
 from staticwado.dicom.datasetwriter import Encapsulated, Stream, write_part10
 from staticwado.dicom.imagepixel import PICTURES, decode_picture, image_elements, syntax_of
+from staticwado.dicom.jsonarray import Span, find_datasets
 from staticwado.dicom.jsondataset import parse_json
 from staticwado.dicom.jsonvalues import text, values
 from staticwado.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from staticwado.dicom.uid import is_uid
-from staticwado.dicom.xmlreader import parse_xml
+from staticwado.dicom.xmlreader import parse_xml, weigh_xml
 from staticwado.dicomweb.store_request import Form
 from staticwado.dicomweb.store_response import MISSING_BULKDATA, StoreResult
-from staticwado.errors import BadRequest, BrokenDicom, MissingBulkdata, StaticWadoError, StoreUnavailable
+from staticwado.errors import (
+    BadRequest,
+    BrokenDicom,
+    MissingBulkdata,
+    StaticWadoError,
+    StoreUnavailable,
+    TooMuch,
+)
 from staticwado.ingest.outcome import reason_of
 from staticwado.store.local import Staging
+from staticwado.web.room import Rooms
 from staticwado.web.spool import Part
 from staticwado.web.workers import Workers
 
@@ -28,6 +39,8 @@ _STUDY, _SERIES, _CLASS, _INSTANCE = "0020000D", "0020000E", "00080016", "000800
 _FRAMES = "00280008"
 _CHUNK = 1 << 20
 """Bytes at a time; a header of a compressed frame lies in the first of them."""
+_PICTURE = 4
+"""Bytes of memory for each of a picture on its way to the process that decodes it."""
 
 log = logging.getLogger("staticwado.web")
 
@@ -43,30 +56,65 @@ def _resolved(base: str, uri: str) -> str:
 class Assembler:
     """Makes a file of each data set of a request, in the staging folder that has the bulkdata."""
 
-    def __init__(self, form: Form, staging: Staging, parts: list[Part], base: str, workers: Workers) -> None:
+    def __init__(
+        self, form: Form, staging: Staging, parts: list[Part], base: str, workers: Workers, rooms: Rooms
+    ) -> None:
         """`base` is the URL from which relative addresses are resolved. Raises BadRequest."""
+        self._form = form
         self._staging = staging
         self._base = base
         self._workers = workers
-        self._datasets = _datasets(form, [part for part in parts if not part.name])
+        self._rooms = rooms
+        self._metadata = [part for part in parts if part.is_metadata]
+        if not self._metadata:
+            raise BadRequest(f"no part of the request is of the type {form.value}")
+        if form is Form.JSON and len(self._metadata) > 1:
+            raise BadRequest("data sets in DICOM JSON come in one part; there are several")
         self._bulkdata: dict[str, list[Part]] = {}
         for part in parts:
-            if part.name and part.location:
+            if not part.is_metadata and part.location:
                 self._bulkdata.setdefault(_resolved(base, part.location), []).append(part)
 
-    def instances(self) -> Iterator[str | StoreResult]:
-        """The name of the file of each data set in turn, or why there is none. Raises StoreUnavailable."""
-        for number, dataset in enumerate(self._datasets, 1):
-            name = f"instance-{number}"
-            try:
-                self._write(name, dataset)
-            except StoreUnavailable:
-                raise
-            except StaticWadoError as error:
-                self._staging.discard(name)
-                yield _failed(dataset, error)
-            else:
-                yield name
+    def instances(self, most: int) -> Iterator[str | StoreResult]:
+        """The name of the file of each data set in turn, or why there is none.
+
+        Raises BadRequest for what holds no data sets, TooMuch for one that is too large or for more than
+        `most`, StoreUnavailable, and Busy.
+        """
+        for number, (weight, read) in enumerate(self._datasets(), 1):
+            if number > most:
+                raise TooMuch(f"the request has more than {most} data sets (maxParts)")
+            with self._rooms.datasets.taken(weight, f"data set {number}"):
+                made = self._made(f"instance-{number}", read())
+            yield made
+
+    def _datasets(self) -> Iterator[tuple[int, Callable[[], Any]]]:
+        """How much memory each data set takes, and what reads it."""
+        if self._form is Form.XML:
+            for part in self._metadata:
+                yield weigh_xml(self._chunks(part)), partial(self._xml, part)
+            return
+        [part] = self._metadata
+        for span in find_datasets(self._chunks(part)):
+            yield span.weight, partial(self._json, part, span)
+
+    def _xml(self, part: Part) -> Any:
+        return parse_xml(self._chunks(part))
+
+    def _json(self, part: Part, span: Span) -> Any:
+        with open(self._staging.path(part.name), "rb", buffering=0) as file:
+            file.seek(span.start)
+            return parse_json(file.read(span.end - span.start))
+
+    def _made(self, name: str, dataset: Mapping[str, Any]) -> str | StoreResult:
+        try:
+            self._write(name, dataset)
+        except StoreUnavailable:
+            raise
+        except StaticWadoError as error:
+            self._staging.discard(name)
+            return _failed(dataset, error)
+        return name
 
     def _write(self, name: str, dataset: Mapping[str, Any]) -> None:
         made = {tag: element for tag, element in dataset.items() if not tag.startswith("0002")}
@@ -113,7 +161,9 @@ class Assembler:
         if media_type in PICTURES:
             if len(parts) > 1:
                 raise BrokenDicom(f"Pixel Data come as {len(parts)} pictures of the type {media_type}")
-            native = self._workers.call(decode_picture, media_type, b"".join(self._chunks(parts[0])))
+            with self._rooms.pictures.taken(parts[0].size * _PICTURE, "a picture"):
+                data = b"".join(self._chunks(parts[0]))
+                native = self._workers.call(decode_picture, media_type, data)
             return EXPLICIT_VR_LITTLE_ENDIAN, native.data, {**made, **native.elements}
         head = next(self._chunks(parts[0]), b"")
         named = (
@@ -137,21 +187,6 @@ def _pixel_uri(dataset: Mapping[str, Any]) -> str | None:
     element = dataset.get(_PIXEL_DATA)
     uri = element.get("BulkDataURI") if isinstance(element, Mapping) else None
     return uri if isinstance(uri, str) else None
-
-
-def _datasets(form: Form, parts: list[Part]) -> list[Mapping[str, Any]]:
-    """The data sets of the metadata parts. Raises BadRequest."""
-    if not parts:
-        raise BadRequest(f"no part of the request is of the type {form.value}")
-    if form is Form.XML:
-        return [parse_xml(bytes(part.text)) for part in parts]
-    if len(parts) > 1:
-        raise BadRequest("data sets in DICOM JSON come in one part; there are several")
-    found = parse_json(bytes(parts[0].text))
-    datasets = found if isinstance(found, list) else [found]
-    if not datasets or not all(isinstance(one, dict) for one in datasets):
-        raise BadRequest("the metadata are no array of data sets")
-    return datasets
 
 
 def _failed(dataset: Mapping[str, Any], error: StaticWadoError) -> StoreResult:

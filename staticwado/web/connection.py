@@ -12,11 +12,12 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from multidict import CIMultiDict
 
-from staticwado.errors import TooSlow
 from staticwado.web.accesslog import REQUEST_ID
 from staticwado.web.answer import error_answer
+from staticwado.web.bodywatch import BodyWatch
 from staticwado.web.options import ServerOptions
 from staticwado.web.origins import Origins
+from staticwado.web.replay import IS_POSSIBLE, ends_with_head, is_whole
 from staticwado.web.responses import headers_of
 
 log = logging.getLogger("staticwado.web")
@@ -28,19 +29,22 @@ _AFTER_END = 0.5
 """Seconds without a request after which a connection is closed whose client has closed its half."""
 _SETTLED = 1.0
 """Seconds that a connection must have been idle before another one may have its place."""
-_SLOWEST = 1024
-"""Bytes a second of a body below which its client is not waited for."""
 _TICK = 0.05
 """Seconds between looks at whether all is answered."""
-_LOOKS = 4
-"""How often a body is looked at before it is given up; between looks the server itself may have paused it."""
 
 
 class Handler(Protocol):
     """What answers requests."""
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request, whatever happens."""
+    async def handle(self, request: web.BaseRequest, data: bytes | None = None) -> web.StreamResponse:
+        """Answer a request, whatever happens; `data` are its bytes if they are known to be all of them."""
+
+    @property
+    def can_replay(self) -> bool:
+        """Whether any request is answered without being read."""
+
+    def replay(self, data: bytes, connection: web.RequestHandler) -> bool:
+        """Answer a request whose bytes have come before; False if it must be read."""
 
     def refused(self, request: web.BaseRequest, status: int, size: int) -> str:
         """Note what was no HTTP; returns its id."""
@@ -61,6 +65,43 @@ class Connection(web.RequestHandler):
         self._ended = False
         self.idle_since: float | None = asyncio.get_running_loop().time()
         """When it became idle; None while an answer is made."""
+        self._aligned = server.can_replay
+        """Whether it is certain that the next byte begins a request."""
+        self._data: bytes | None = None
+        """The bytes of the request that was handed to the parser, while they may be all of it."""
+
+    def data_received(self, data: bytes) -> None:
+        """Answer at once what is known; everything else is for the parser."""
+        aligned, self._data = self._aligned, None
+        if aligned and self._is_waiting():
+            if self._server.replay(data, self):
+                self._answers += 2
+                self.idle_since = now = self._loop.time()
+                self._next_keepalive_close_time = now + self.keepalive_timeout
+                return
+            # Until the parser has told, nobody knows where the next request begins.
+            self._aligned = False
+            super().data_received(data)
+            if is_whole(data) and len(self._messages) == 1:
+                self._data = data
+            return
+        self._aligned = False
+        super().data_received(data)
+
+    def _is_waiting(self) -> bool:
+        """Whether every request that came is answered, and its answer taken by the system."""
+        waiter, transport = self._waiter, self.transport
+        if waiter is None or waiter.done() or transport is None:
+            return False
+        return not (self._ended or transport.is_closing() or transport.get_write_buffer_size())
+
+    def data_of(self, request: web.BaseRequest) -> bytes | None:
+        """All bytes of a request that has just been read, if they are known and the next one follows them."""
+        data, self._data = self._data, None
+        if data is None or not ends_with_head(request):
+            return None
+        self._aligned = True
+        return data
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuse the connection if there are too many and none is idle."""
@@ -100,7 +141,7 @@ class Connection(web.RequestHandler):
     def count_answer(self) -> None:
         """To be called when an answer is begun, and when it is made."""
         self._answers += 1
-        self.idle_since = None if self._answers % 2 else asyncio.get_running_loop().time()
+        self.idle_since = None if self._answers % 2 else self._loop.time()
 
     def refuse_version(self, request: web.BaseRequest) -> web.StreamResponse:
         """505, written here: a response would call itself what the request does (RFC 9110 15.6.6)."""
@@ -149,39 +190,6 @@ def _reason(error: HttpProcessingError, longest_line: int) -> tuple[int, str]:
     return 400, f"this is no HTTP request: {text[:200]}"
 
 
-class _BodyWatch:
-    """Gives up a body that comes more slowly than `_SLOWEST` for `seconds`."""
-
-    def __init__(self, request: web.BaseRequest, seconds: float) -> None:
-        self._request = request
-        self._seconds = seconds
-        self._slow = 0
-        self._seen = request.content.total_bytes
-        self._schedule()
-
-    def _schedule(self) -> None:
-        wait = self._seconds / _LOOKS
-        self._timer = asyncio.get_running_loop().call_later(wait, self._look)
-
-    def _look(self) -> None:
-        content, transport = self._request.content, self._request.transport
-        if transport is None or content.is_eof() or content.exception() is not None:
-            return
-        came, self._seen = content.total_bytes - self._seen, content.total_bytes
-        # While the server itself has paused the client, nothing can come.
-        enough = came >= _SLOWEST * self._seconds / _LOOKS or not transport.is_reading()
-        self._slow = 0 if enough else self._slow + 1
-        if self._slow == _LOOKS:
-            content.set_exception(
-                TooSlow(f"the body came slower than {_SLOWEST} bytes a second for {self._seconds:g} seconds")
-            )
-        else:
-            self._schedule()
-
-    def stop(self) -> None:
-        self._timer.cancel()
-
-
 class Server(web.Server):
     """The server of one process; its service is closed at its end, in a thread."""
 
@@ -190,6 +198,7 @@ class Server(web.Server):
         self._service = service
         self._open: set[Connection] = set()
         self._ending = False
+        self.can_replay = IS_POSSIBLE and service.can_replay
         self._most = options.max_connections
         self._body_timeout = options.body_timeout
         self._common = Origins(options.allowed_origins).common_headers()
@@ -220,6 +229,10 @@ class Server(web.Server):
         longest.force_close()
         return True
 
+    def replay(self, data: bytes, connection: Connection) -> bool:
+        """Answer a request whose bytes have come before; False if it must be read."""
+        return self._service.replay(data, connection)
+
     def forget(self, connection: Connection) -> None:
         """Count a connection out."""
         self._open.discard(connection)
@@ -239,9 +252,9 @@ class Server(web.Server):
             return connection.refuse_version(request)
         connection.count_answer()
         connection.end_body(request)
-        watch = _BodyWatch(request, self._body_timeout) if request.body_exists else None
+        watch = BodyWatch(request, self._body_timeout) if request.body_exists else None
         try:
-            return await self._service.handle(request)
+            return await self._service.handle(request, connection.data_of(request))
         finally:
             connection.count_answer()
             if watch is not None:

@@ -3,6 +3,7 @@
 One rule: looking changes nothing, and says nothing of paths, names or numbers.
 """
 
+import asyncio
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ FULL = "the disk is nearly full"
 DRAINING = "the server is about to end"
 SLOW = "the archive does not answer"
 
+_LONGEST_LOOK = 5.0
+"""Seconds that a look at the archive may take."""
+
 
 @dataclass(slots=True)
 class Health:
@@ -31,6 +35,17 @@ class Health:
     """Free bytes below which it takes nothing in."""
     draining: bool = False
     """Whether it was told to stop."""
+
+    async def answer(self, query: str) -> Answer:
+        """`?live`: the process answers. Nothing: the archive can be read. `?ready`: work can be taken on."""
+        if query == "live":
+            return health_answer(())
+        try:
+            async with asyncio.timeout(_LONGEST_LOOK):
+                found = await asyncio.to_thread(self.troubles, ready=query == "ready")
+        except TimeoutError:
+            found = [SLOW]
+        return health_answer(found)
 
     def troubles(self, *, ready: bool) -> list[str]:
         """What is wrong with reading and, for `ready`, with taking on work; blocks."""

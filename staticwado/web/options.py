@@ -79,7 +79,7 @@ class ServerOptions:
     """Bytes that one part of it may have."""
     max_parts: int = 10_000
     """Parts that it may have."""
-    max_dataset: int = 16 << 20
+    max_dataset: int = 64 << 20
     """Bytes that its metadata in DICOM JSON or XML may have together."""
     max_connections: int = 1000
     """Connections that each process holds; for one more, the one that was idle for longest has to go."""

@@ -66,6 +66,11 @@ def check_charset(parameters: Mapping[str, str]) -> None:
             raise BadRequest(f"charset names no character set that is known: {name[:80]!r}") from error
 
 
+def is_host(text: str | None) -> bool:
+    """Whether a Host header names a host, and perhaps a port."""
+    return text is not None and _HOST.fullmatch(text) is not None
+
+
 def origin_of(scheme: str, host: str | None, fallback: Callable[[], str]) -> str:
     """The origin that a client sees, from the Host header; from `fallback` if that is no host and port."""
-    return f"{scheme}://{host if host is not None and _HOST.fullmatch(host) else fallback()}"
+    return f"{scheme}://{host if is_host(host) else fallback()}"

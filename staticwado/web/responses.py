@@ -12,7 +12,7 @@ from email.utils import formatdate
 from typing import IO
 
 from aiohttp import web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 
 from staticwado.errors import (
     BadRequest,
@@ -51,7 +51,7 @@ log = logging.getLogger("staticwado.web")
 SMALL = 256 << 10
 """Bytes up to which a file is read inline: a thread hop or sendfile would cost more than the read."""
 _CHUNK = 1 << 20
-_DECIDING = tuple(conditional.HEADERS)
+_DECIDING = tuple(map(istr, conditional.HEADERS))
 _UNCONDITIONAL = Decision(200)
 
 STATUSES: Mapping[type[StaticWadoError], int] = {
@@ -140,10 +140,11 @@ def _decision(request: web.BaseRequest, answer: Answer) -> Decision:
     """What the request's conditions and ranges say; they hold for answers of 200 alone (RFC 9110 13.2.1)."""
     if answer.status != 200:
         return Decision(answer.status)
-    found = [name for name in _DECIDING if name in request.headers]
-    headers = {name: text for name in found if (text := listed(request.headers, name)) is not None}
-    if not headers:
+    given = request.headers
+    found = [name for name in _DECIDING if name in given]
+    if not found:
         return _UNCONDITIONAL
+    headers = {str(name): text for name in found if (text := listed(given, name)) is not None}
     length = None if isinstance(answer.body, Stream) else answer.length
     return decide(
         request.method, headers, Representation(answer.etag, answer.modified, length, answer.immutable)

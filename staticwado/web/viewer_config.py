@@ -1,8 +1,10 @@
 """What the viewer is told, and the types of its files; the server and the nginx file both read it."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
+from staticwado.web.auth.identity import Right
 from staticwado.web.options import ServerOptions
 
 CONFIG_NAME = "app-config.js"
@@ -60,7 +62,7 @@ def viewer_config(options: ServerOptions, *, static_host: bool = False) -> dict[
         "supportsFuzzyMatching": not static_host,
         "supportsWildcard": True,
         "supportsReject": False,
-        "dicomUploadEnabled": options.store and not static_host,
+        "dicomUploadEnabled": _is_storable(options) and not static_host,
         "singlepart": _elements(options, static_host),
         "bulkDataURI": {"enabled": True, "relativeResolution": "studies"},
         "omitQuotationForMultipartRequest": True,
@@ -92,9 +94,19 @@ def viewer_config(options: ServerOptions, *, static_host: bool = False) -> dict[
     }
 
 
+def _is_storable(options: ServerOptions) -> bool:
+    """Whether anybody who uses the viewer may store; who that is, its configuration cannot know."""
+    if options.auth is None or not options.store:
+        return options.store
+    given = (one.rights for one in options.auth.rules), (one.rights for one in options.auth.users)
+    return any(Right.STORE in rights for rights in chain(*given))
+
+
 def _elements(options: ServerOptions, static_host: bool) -> str:
-    """What elements of OHIF's page fetch by themselves: nothing behind a login, as they send no token."""
-    if options.auth is not None:
+    """What elements of OHIF's page fetch by themselves: nothing where a token is needed, which they do not
+    send. Passwords (Basic) the browser itself sends along.
+    """
+    if options.auth is not None and options.auth.oidc is not None:
         return "bulkdata"
     return "bulkdata,video" if static_host else "bulkdata,video,pdf"
 

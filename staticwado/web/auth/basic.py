@@ -103,7 +103,7 @@ class Passwords:
         self._secret = os.urandom(32)
         self._kept: OrderedDict[bytes, tuple[Identity, float]] = OrderedDict()
         self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
-        """(client, user) -> failures in a row, and when the next try is free."""
+        """(client, SHA-256 of the user) -> failures in a row, and when the next try is free."""
         self._waiting = 0
         # One at a time: guessing must not take the machine from those who are known.
         self._threads = ThreadPoolExecutor(1, "passwords")
@@ -120,7 +120,8 @@ class Passwords:
         kept = self._kept.get(key)
         if kept is not None and self._clock() < kept[1]:
             return kept[0]
-        place = client, name if name in self._users else ""
+        # Unknown names are counted like known ones: else a pause for all of them would tell which are known.
+        place = client, hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
         _, free = self._failures.get(place, (0, 0.0))
         if self._clock() < free:
             raise Unauthenticated("too many wrong passwords; wait")

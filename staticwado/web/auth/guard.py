@@ -23,7 +23,7 @@ _CHANGES = {hdrs.METH_POST: Right.STORE, hdrs.METH_PUT: Right.STORE, hdrs.METH_D
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 _PORTS = {"http": 80, "https": 443}
 _MOST_HOSTS = 64
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", hdrs.ORIGIN, "Sec-Fetch-Site")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,11 @@ class Guard:
         """End what runs beside the requests."""
         self._login.close()
 
+    @property
+    def knows_people(self) -> bool:
+        """Whether who asks makes a difference."""
+        return self._login.is_needed
+
     def challenge(self, request: web.BaseRequest) -> str:
         """`WWW-Authenticate` of the answer to a request that has not proved who makes it."""
         return self._login.challenge(_authorization(request))
@@ -135,9 +140,11 @@ class Guard:
 
     @staticmethod
     def _is_local(request: web.BaseRequest) -> bool:
-        """Whether a program on this machine asks for itself, and not as a proxy for somebody."""
+        """Whether a program on this machine asks for itself, not as a proxy or a browser for somebody."""
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
         if any(name in request.headers for name in _FORWARDED):
+            return False
+        if not is_loopback(_name(request.headers.get(hdrs.HOST, "localhost"))):
             return False
         return isinstance(peer, tuple) and is_loopback(str(peer[0]))
 
