@@ -20,6 +20,10 @@ UNDEFINED = 0xFFFFFFFF
 WINDOW = 1 << 16
 MAX_DEPTH = 1 << 17
 """Open sequences and items; each costs memory until it is closed. Real data have some tens."""
+MAX_ELEMENTS = 4_000_000
+"""Elements, items and their ends in one data set; what is made of each takes up to 300 bytes. Real data
+have up to some hundred thousand.
+"""
 MAX_NOTES = 100
 """What is wrong with a data set is told so many times, then summed up."""
 
@@ -137,9 +141,13 @@ class Walk:
 
     def __iter__(self) -> Iterator[Event]:
         levels = self._levels
+        count = 0
         while True:
             level = levels[-1]
             position = self._position
+            count += 1
+            if count > MAX_ELEMENTS:
+                raise Unsupported(f"the data set has more than {MAX_ELEMENTS} elements, items and their ends")
             if level.end is not None and position >= level.end:
                 if len(levels) == 1:
                     return

@@ -20,6 +20,8 @@ _LONGEST_PADDING = 128
 _MOST_FIELDS = 64
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _FOLDED = re.compile(r"\r?\n[ \t]+")
+_LINE_END = re.compile(r"\r?\n")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_HEADER = re.compile(rb"(\r?\n)")
 _HEADER_END = re.compile(rb"\r?\n(\r?\n)")
 _UNDECIDED = re.compile(rb"--?|--[ \t]{0,128}|[ \t]{0,128}\r?")
@@ -177,12 +179,13 @@ class MultipartReader:
 def _fields(text: str, part: int) -> Mapping[str, str]:
     """The fields of a part's header. Raises BadRequest."""
     found: dict[str, str] = {}
-    lines = _FOLDED.sub(" ", text).splitlines()
+    # Not `splitlines`, which knows more ends of lines than the writer of the header does.
+    lines = [line for line in _LINE_END.split(_FOLDED.sub(" ", text)) if line]
     if len(lines) > _MOST_FIELDS:
         raise BadRequest(f"the header of part {part} has more than {_MOST_FIELDS} fields")
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not _NAME.fullmatch(name.rstrip(" \t")):
+        if not colon or not _NAME.fullmatch(name.rstrip(" \t")) or _CONTROL.search(value):
             raise BadRequest(f"the header of part {part} has a line that is no field: {line[:80]!r}")
         found.setdefault(name.rstrip(" \t").lower(), value.strip(" \t"))
     return found

@@ -234,3 +234,15 @@ def test_sequences_are_followed_down_to_a_depth_and_refused_beyond_it(undefined:
     assert levels == deepest
     with pytest.raises(Unsupported, match=r"\(0040,A730\) at offset .* nested deeper than"):
         list(walk(nested(MAX_DEPTH // 2 + 1)))
+
+
+@pytest.mark.parametrize("one", [element(0x00080008), sequence(0x00081140, [])])
+def test_so_many_elements_and_items_are_read_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, one: Element
+) -> None:
+    unit = encode([one], Encoding.of(EXPLICIT))
+    of_one = sum(1 for _ in walk(unit))
+    monkeypatch.setattr("staticwado.dicom.elements.MAX_ELEMENTS", 100 * of_one + 1)
+    assert sum(1 for _ in walk(unit * 100)) == 100 * of_one
+    with pytest.raises(Unsupported, match="more than"):
+        list(walk(unit * 101))

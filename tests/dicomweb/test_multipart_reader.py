@@ -141,6 +141,18 @@ def test_a_body_that_is_no_multipart_is_refused(whole: bytes, message: str) -> N
         parts_of(bytes([byte]) for byte in whole)
 
 
+def test_no_value_of_a_header_becomes_another_field() -> None:
+    """Ends of lines that Unicode knows and MIME does not; the older controls are in no header at all."""
+    for mark in ("\x85", "\xa0"):
+        head = f"Content-Location: a{mark}Content-Type: text/html".encode("latin-1")
+        [(headers, _)] = parts_of([b"--EOF\r\n" + head + b"\r\n\r\none\r\n--EOF--"])
+        assert headers == {"content-location": f"a{mark}Content-Type: text/html"}
+    for control in b"\0\x0b\x0c\r\x1c\x1d\x1e\x7f":
+        head = b"A: a" + bytes([control]) + b"Content-Type: text/html"
+        with pytest.raises(BadRequest, match="no field"):
+            parts_of([b"--EOF\r\n" + head + b"\r\n\r\none\r\n--EOF--"])
+
+
 @pytest.mark.parametrize("boundary", ["", "x" * 201, "ü", "a\r\nb", "a "])
 def test_what_can_be_no_boundary_is_refused(boundary: str) -> None:
     with pytest.raises(BadRequest, match="boundary"):

@@ -208,3 +208,19 @@ def test_a_document_is_fetched_with_the_token(guarded: Guarded, visitor: Browser
     assert visitor.driver.execute_async_script(read, address) == "%PDF-"
     visitor.settle()
     assert not [url for status, url in visitor.requests if "/dicomweb/" in url and status >= 400]
+
+
+def test_a_video_is_fetched_with_the_token_and_then_lost_by_ohif(
+    guarded: Guarded, visitor: Browser, testdata: Path
+) -> None:
+    """OHIF 3.13 takes the promise of the video's address for the address; without a login the video plays."""
+    visitor.open(viewer_path(described(testdata, "generated/mpeg4_avc_hp41.dcm")))
+    log_in(visitor, "radiologist")
+
+    def asked(end: str) -> list[int]:
+        visitor.settle()
+        return [status for status, url in visitor.requests if url.endswith(end)]
+
+    assert visitor.wait("address that is none", lambda: asked("/[object%20Object]"))
+    assert asked("/pixeldata") == [200]
+    visitor.screenshot("oidc-video")

@@ -1,6 +1,7 @@
 """What one client, or many, can cost the server: memory of the real process, measured from outside."""
 
 import gzip
+import re
 import socket
 import threading
 import time
@@ -8,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import orjson
 import pytest
 
-from tests.factories import instance
+from tests.factories import element, instance
 from tests.hostile.campaign import Running, parsed, running
 from tests.hostile.seeds import make_archive
 from tests.hostile.wire import SERVICE, post
+from tests.web.stowing import dataset
 
 MULTIPART = 'multipart/related; type="application/dicom"; boundary=x'
 PART = b"--x\r\nContent-Type: application/dicom\r\n\r\n"
@@ -152,6 +155,69 @@ def test_many_uploads_at_once_cost_little(server: Running) -> None:
     assert len(found) == 8
     assert set(found) <= {200, 202, 409}
     assert grown < 8 * (12 << 20)
+
+
+def numbers(count: int) -> bytes:
+    """A data set in DICOM JSON whose values take fifty times the memory of its text."""
+    values = b"1.5," * count
+    return post("studies", "application/dicom+json", b'[{"00181020":{"vr":"DS","Value":[' + values + b"1]}}]")
+
+
+def test_many_wide_data_sets_at_once_have_so_much_memory_and_no_more(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path)
+    config = tmp_path / "static-wado.json5"
+    # All requests together have eight times of it.
+    config.write_text("{dicomWebServerConfig: {maxDataset: 4194304}}")
+    with running(archive, tmp_path / "log", "-c", str(config)) as server:
+        server.send(numbers(1000))
+        found: list[int] = []
+
+        def upload() -> None:
+            found.append(parsed(server.send(numbers(100_000)))[0])
+
+        def all_at_once() -> None:
+            threads = [threading.Thread(target=upload) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        assert Watch(server).during(all_at_once) < 80 << 20
+        assert found == [409] * 8
+        assert parsed(server.send(numbers(500_000)))[0] == 413
+        several = post("studies", "application/dicom+json", b"[" + b"{}," * 20_000 + b"{}]")
+        assert parsed(server.send(several))[0] == 413
+        assert server.get("/healthz")[0] == 200
+
+
+FORGED = "x\n2026-11-21 00:00:00,000 INFO - forged\x1b[31m"
+
+
+def test_no_value_of_a_stranger_becomes_a_line_of_the_log(tmp_path: Path) -> None:
+    archive, log = make_archive(tmp_path), tmp_path / "log"
+    with running(archive, log, "--access-log") as server:
+        for name in (
+            "StudyInstanceUID",
+            "SOPInstanceUID",
+            "SOPClassUID",
+            "SpecificCharacterSet",
+            "PatientID",
+        ):
+            data = instance(seed=name, extra=[element(name, FORGED)], without=[name])
+            server.send(post("studies", MULTIPART, PART + data + b"\r\n--x--\r\n"))
+        for tag in ("0020000D", "00080018", "00080016"):
+            made = dataset(tag, **{tag: {"vr": "UI", "Value": [FORGED]}})
+            server.send(post("studies", "application/dicom+json", orjson.dumps([made])))
+        for member in ({"7FE00010": {"vr": "OB", "BulkDataURI": FORGED}}, {FORGED: {"vr": FORGED}}):
+            server.send(post("studies", "application/dicom+json", orjson.dumps([dataset(1, **member)])))
+        for path in ("studies/1.2%0aforged/metadata", "studies?limit=%0aforged", "%0aforged"):
+            assert server.get(f"{SERVICE}/{path}")[0] >= 400
+    text = log.read_text()
+    lines = text.splitlines()
+    assert len(lines) >= 18
+    assert not [line for line in lines if not re.match(r"\d{4}-\d\d-\d\d \d\d:|\{", line)]
+    assert not re.search(r"^2026-11-21 00:00:00", text, re.MULTILINE)
+    assert "\x1b" not in text
 
 
 def test_clients_that_dawdle_cost_little_and_are_let_go(server: Running) -> None:

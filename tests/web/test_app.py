@@ -12,7 +12,7 @@ import pytest
 
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import ConfigurationError, NotFound, StoreUnavailable
-from staticwado.web.app import told
+from staticwado.web.answer import told
 from tests.factories import instance
 from tests.web.conftest import Client, StartServer
 from tests.web.tree import NATIVE, SERIES, STUDY, Tree, make_tree, study_entry

@@ -1,15 +1,19 @@
 """The viewer's files and its configuration, with a viewer that is three files."""
 
+import base64
 import gzip
 import json
 from pathlib import Path
 
 import pytest
 
+from staticwado.web.auth.identity import Right
+from staticwado.web.auth.options import AuthOptions, OidcOptions, RuleOptions, UserOptions
 from staticwado.web.options import ServerOptions
 from staticwado.web.viewer import find_viewer
 from staticwado.web.viewer_config import viewer_config
 from tests.web.conftest import Client, StartServer
+from tests.web.stowing import PIXELS, dataset
 from tests.web.tree import Tree
 
 PAGE = '<html><head><script>window.PUBLIC_URL="/"</script><script src="/app.js"></script></head></html>'
@@ -146,6 +150,36 @@ def test_without_a_viewer_a_page_lists_the_studies(server: Client) -> None:
     assert "npm pack" in page
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert server.ask("/app.js").status == 404
+
+
+def test_no_value_of_a_study_is_markup_in_the_list(tree: Tree, start_server: StartServer) -> None:
+    server = start_server(tree.root)
+    evil = '"><script>alert(1)</script><img>'
+    made = dataset("markup", **{"7FE00010": {"vr": "OB", "InlineBinary": base64.b64encode(PIXELS).decode()}})
+    for tag, vr in (("00100020", "LO"), ("00081030", "LO")):
+        made[tag] = {"vr": vr, "Value": [evil]}
+    made["00100010"] = {"vr": "PN", "Value": [{"Alphabetic": evil}]}
+    body = json.dumps([made]).encode()
+    assert server.ask("/dicomweb/studies", "POST", body, Content_Type="application/dicom+json").status == 200
+    reply = server.ask("/")
+    page = reply.body.decode()
+    assert page.count("&lt;script&gt;") == 3
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("right", [Right.READ, Right.STORE])
+def test_the_viewer_offers_uploads_where_somebody_may_store(tmp_path: Path, right: Right) -> None:
+    users = (UserOptions("alice", "not looked at", (Right.READ,)), UserOptions("bob", "nor this", (right,)))
+    oidc = OidcOptions(issuer="https://issuer.example", client_id="viewer")
+    rules = (RuleOptions("groups", (Right.READ, right), studies="all"),)
+    for auth in (AuthOptions(users=users), AuthOptions(oidc=oidc, rules=rules)):
+        options = ServerOptions(dir=tmp_path, auth=auth)
+        source = viewer_config(options)["dataSources"][0]["configuration"]
+        assert source["dicomUploadEnabled"] is (right is Right.STORE)
+        # What elements of the page fetch has a password along, and never a token.
+        assert source["singlepart"] == ("bulkdata" if auth.oidc else "bulkdata,video,pdf")
 
 
 def test_a_static_host_is_neither_asked_for_rendered_documents_nor_to_filter(tmp_path: Path) -> None:

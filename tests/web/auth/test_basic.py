@@ -85,6 +85,22 @@ def test_who_guesses_has_to_wait_longer_and_longer() -> None:
     passwords.close()
 
 
+def test_having_to_wait_does_not_tell_which_names_are_known() -> None:
+    passwords = Passwords([ALICE], Clock())
+
+    async def told(name: str) -> str:
+        with pytest.raises(Unauthenticated) as caught:
+            await passwords.identify(b64encode(f"{name}:guess".encode()).decode(), "1.2.3.4")
+        return str(caught.value)
+
+    async def guess() -> None:
+        for name in ("alice", "nobody"):
+            assert ["wait" in await told(name) for _ in range(6)] == [False] * 5 + [True]
+
+    asyncio.run(guess())
+    passwords.close()
+
+
 def test_a_password_is_checked_once_in_a_while_and_not_for_each_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

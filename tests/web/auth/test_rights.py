@@ -296,6 +296,9 @@ def test_counts_are_for_who_may_read_everything_and_for_this_machine(
 ) -> None:
     assert believing.ask("/metrics").status == 200
     assert believing.ask("/metrics", X_Forwarded_For="203.0.113.7").status == 401
+    # Pages that a browser on this machine shows, also under a name that was pointed here.
+    assert believing.ask("/metrics", Origin="https://elsewhere.example").status == 401
+    assert believing.ask("/metrics", Host="elsewhere.example").status == 401
     assert believing.ask("/metrics", Authorization=limited).status == 403
     assert believing.ask("/metrics", Authorization="Bearer " + lasting_issuer.token()).status == 200
 
