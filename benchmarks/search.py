@@ -36,7 +36,7 @@ from staticwado.ingest.live import Live
 from staticwado.search.engine import Engine
 from staticwado.search.index import IndexReader
 
-_BATCH = 1000
+_BATCH = 10_000
 Ask = Callable[[str, Pairs], int]
 """Asks for a page of a path with these keys; how many matches there were on it."""
 Timing = tuple[float, float]

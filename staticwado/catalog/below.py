@@ -9,10 +9,14 @@ from typing import NamedTuple
 
 import orjson
 
-from staticwado.catalog.conditions import Condition, is_storable
-from staticwado.catalog.selection import FEW, Select, Studies, every_select, irregular
+from staticwado.catalog.conditions import Condition
+from staticwado.catalog.packing import unpack
+from staticwado.catalog.patterns import Sql, is_storable
+from staticwado.catalog.selection import FEW, Studies, irregular
+from staticwado.catalog.terms import KINDS
 
 _ODD = "SELECT 1 FROM series INDEXED BY series_modality WHERE modality IS NULL LIMIT 1"
+_WITH_MODALITY = f"SELECT total(n) FROM term WHERE kind = {KINDS['series_modality']} AND value = ?"  # noqa: S608
 _ORDER = "ORDER BY s.date DESC, s.time DESC, s.uid, e.number, e.uid"
 
 
@@ -29,7 +33,8 @@ def has_modality(modality: str) -> Condition:
     """The modality of the series `e` is this one."""
     if not modality or not is_storable(modality):
         return Condition("0")
-    return Condition("e.modality = ?", (modality,))
+    number = f"SELECT d.id FROM term d WHERE d.kind = {KINDS['series_modality']} AND d.value = ?"  # noqa: S608
+    return Condition(f"e.modality = ({number})", (modality,))
 
 
 def is_series(uids: Sequence[str]) -> Condition:
@@ -46,6 +51,7 @@ class SeriesOfStudies:
     ) -> None:
         self._database = database
         self._studies = studies
+        self._series = series
         self._where = "".join(f" AND {one.where}" for one in series)
         self._parameters = tuple(value for one in series for value in one.parameters)
 
@@ -57,38 +63,42 @@ class SeriesOfStudies:
             return False
         return not (self._studies and irregular(self._database, self._studies))
 
-    def _select(self) -> Select:
-        if not self._studies:
-            return every_select()
-        return Studies(self._database, self._studies).select()
-
     def count(self) -> int:
         """How many series fulfil the conditions."""
-        found = self._select()
+        if not self._studies and len(self._series) == 1 and self._series[0].where.startswith("e.modality"):
+            return self._one(Sql(_WITH_MODALITY, self._series[0].parameters))
         if self._studies:
-            text = f"SELECT count(*) FROM ({found.text}) s CROSS JOIN series e ON e.study = s.id WHERE 1"  # noqa: S608
+            found = Studies(self._database, self._studies).select()
+            text = f"SELECT count(*) FROM ({found.text}) f CROSS JOIN series e ON e.study = f.id WHERE 1"  # noqa: S608
         else:
-            text, found = "SELECT count(*) FROM series e WHERE 1", Select("", ())
-        row = self._database.execute(text + self._where, (*found.parameters, *self._parameters)).fetchone()
-        return int(row[0])
+            text, found = "SELECT count(*) FROM series e WHERE 1", Sql("")
+        return self._one(Sql(text + self._where, (*found.parameters, *self._parameters)))
+
+    def _one(self, statement: Sql) -> int:
+        return int(self._database.execute(statement.text, statement.parameters).fetchone()[0] or 0)
 
     def page(self, count: int, start: int, stop: int) -> list[SeriesFound]:
         """Those of the `count` series from number `start` to before `stop`, in order."""
-        found, where = self._select(), self._where
-        parameters = (*found.parameters, *self._parameters)
+        where, found = self._where, Sql("")
         if self._studies:
-            source = f"({found.text}) s CROSS JOIN series e ON e.study = s.id"
+            found = Studies(self._database, self._studies).select()
+            source = (
+                f"({found.text}) f CROSS JOIN study s ON s.id = f.id CROSS JOIN series e ON e.study = s.id"
+            )
         elif count <= FEW:
             source = "series e CROSS JOIN study s ON s.id = e.study"
         else:
-            source = "study s INDEXED BY study_order CROSS JOIN series e ON e.study = s.id"
-            where = where.replace("e.modality =", "+e.modality =")  # by study, not by modality
-        text = f"SELECT s.id, s.uid, e.id, e.uid FROM {source}"  # noqa: S608
+            source = (
+                "study s INDEXED BY study_order CROSS JOIN series e INDEXED BY series_study ON e.study = s.id"
+            )
+        text = f"SELECT s.uid, e.id, e.uid FROM {source}"  # noqa: S608
         text += f" WHERE 1{where} {_ORDER} LIMIT {stop - start} OFFSET {start}"
-        rows = self._database.execute(text, parameters).fetchall()
+        rows = self._database.execute(text, (*found.parameters, *self._parameters)).fetchall()
         return [self._found(*row) for row in rows]
 
-    def _found(self, study: int, study_uid: str, series: int, uid: str) -> SeriesFound:
-        (above,) = self._database.execute("SELECT entry FROM study_entry WHERE id = ?", (study,)).fetchone()
-        (entry,) = self._database.execute("SELECT entry FROM series WHERE id = ?", (series,)).fetchone()
-        return SeriesFound(study_uid, uid, above, entry)
+    def _found(self, study: str, number: int, series: str) -> SeriesFound:
+        above, entry = self._database.execute(
+            "SELECT x.entry, e.entry FROM series e JOIN study_entry x ON x.id = e.study WHERE e.id = ?",
+            (number,),
+        ).fetchone()
+        return SeriesFound(study, series, unpack(above, study), unpack(entry, study, series))

@@ -4,35 +4,43 @@ One rule: an entry whose indexed attributes are not all plain, at most one value
 no columns, and whoever searches has it judged by the matcher.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from staticwado.dicomweb.moments import parse_date, parse_time
+from staticwado.dicomweb.moments import DAY, parse_date, parse_time
 from staticwado.dicomweb.names import components_of, groups_of
 
 TEXTS = {
     "00100020": "patient",
     "00080050": "accession",
     "00200010": "study_id",
-    "00100040": "sex",
     "00081030": "description",
 }
 """Attributes of one text -> their columns."""
+SEX = "00100040"
 NAMES = {"00100010": "name", "00080090": "referring"}
-"""Person names -> the begin of the names of their columns: one for each component group."""
+"""Person names -> their columns; a name has a text for each of its component groups."""
 DATES = {"00080020": "date", "00100030": "birth"}
 TIME = "00080030"
 MEMBERS = {"00080061": "modality", "00080062": "sop_class"}
-"""Attributes of several values -> their kind in the table of members."""
-GROUPS = ("", "_ideographic", "_phonetic")
-NAME_COLUMNS = tuple(name + group for name in NAMES.values() for group in GROUPS)
-COLUMNS = (*TEXTS.values(), "birth", *NAME_COLUMNS)
+"""Attributes of several values -> their columns."""
+GROUPS = ("value", "ideographic", "phonetic")
+"""The columns of a term; but names have the first alone."""
+COLUMNS = (*TEXTS.values(), "birth", *NAMES.values())
+"""The columns of a study each of which holds the number of a term, 0 for none."""
+PROFILE = ("sex", "modality", "sop_class")
+"""What has few values, which studies share: a profile has one of each."""
 MODALITY, NUMBER, SERIES = "00080060", "00200011", "0020000E"
 SEPARATOR = "\x1f"
 """Between the members of a study where they are one text."""
 _STUDY = "0020000D"
 _NO_TIME = -1
+_SECOND = 1_000_000
+_SECONDS, _PLACES = 1 << 17, 1 << 24
+_PLAIN_TIME = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
+Term = tuple[str, str, str]
 
 
 class _Irregular(Exception):
@@ -46,13 +54,35 @@ class StudyColumns:
     date: str
     """The text by which studies are ordered."""
     time: str
+    day: int = 0
+    """Its number as Python counts days; 0 for none."""
     clock: int = _NO_TIME
     """The time in microseconds since midnight; -1 for none."""
-    texts: Mapping[str, str] = field(default_factory=dict)
-    """What is in `COLUMNS`; empty texts are not there."""
-    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Kind -> values, without doubles."""
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    """What is in `COLUMNS`; empty ones are not there."""
+    profile: Term = ("", "", "")
+    """What is in `PROFILE`; members stand between separators."""
     is_regular: bool = True
+
+    @property
+    def first_number(self) -> int:
+        """The first of the numbers that a study of this second may have."""
+        return first_of_second(self.day, self.clock)
+
+
+def first_of_second(day: int, clock: int = _NO_TIME) -> int:
+    """The first number of a study of a day and second. Numbers have the order of moments."""
+    return (day * _SECONDS + (clock // _SECOND + 1 if clock >= 0 else 0)) * _PLACES
+
+
+def second_of(number: int) -> int:
+    """The same for studies that the number alone does not put in order."""
+    return number // _PLACES
+
+
+def last_of_second(first: int) -> int:
+    """The last number of the second whose first one is `first`."""
+    return first + _PLACES - 1
 
 
 def first_value(entry: Mapping[str, Any], tag: str) -> Any:
@@ -68,17 +98,19 @@ def study_columns(uid: str, entry: Mapping[str, Any]) -> StudyColumns:
     try:
         if _text(entry, _STUDY) != uid or first_value(entry, _STUDY) != uid:
             raise _Irregular
-        texts = {column: _text(entry, tag) for tag, column in TEXTS.items()}
-        texts |= {column: _date(entry, tag) for tag, column in DATES.items()}
-        for tag, name in NAMES.items():
-            texts |= dict(zip((name + group for group in GROUPS), _name(entry, tag), strict=True))
-        if texts.pop("date") != date:
+        terms = {column: (_text(entry, tag), "", "") for tag, column in TEXTS.items()}
+        terms["birth"] = (_date(entry, "00100030")[0], "", "")
+        terms |= {column: _name(entry, tag) for tag, column in NAMES.items()}
+        text, day = _date(entry, "00080020")
+        if text != date:
             raise _Irregular
         clock = _clock(entry, time)
-        members = {kind: _members(entry, tag) for tag, kind in MEMBERS.items()}
+        profile = (_text(entry, SEX), _members(entry, "00080061"), _members(entry, "00080062"))
     except _Irregular:
         return StudyColumns(date, time, is_regular=False)
-    return StudyColumns(date, time, clock, {name: text for name, text in texts.items() if text}, members)
+    return StudyColumns(
+        date, time, day, clock, {name: term for name, term in terms.items() if any(term)}, profile
+    )
 
 
 def series_columns(uid: str, entry: Mapping[str, Any]) -> tuple[float, str | None]:
@@ -92,6 +124,11 @@ def series_columns(uid: str, entry: Mapping[str, Any]) -> tuple[float, str | Non
     except _Irregular:
         modality = None
     return number, modality
+
+
+def members_of(joined: str) -> list[str]:
+    """The members that stand between separators."""
+    return [text for text in joined.split(SEPARATOR) if text]
 
 
 def _bindable(text: str) -> str:
@@ -130,39 +167,46 @@ def _text(entry: Mapping[str, Any], tag: str) -> str:
     return "" if value is None else _plain(value)
 
 
-def _date(entry: Mapping[str, Any], tag: str) -> str:
-    """A date of eight digits, whose texts have the order of its days."""
+def _date(entry: Mapping[str, Any], tag: str) -> tuple[str, int]:
+    """A date of eight digits, whose texts have the order of its days, and the number of the day."""
     text = _text(entry, tag)
-    if text and (len(text) != 8 or parse_date(text) is None):
+    if not text:
+        return "", 0
+    found = parse_date(text) if len(text) == 8 else None
+    if found is None or found.first is None:
         raise _Irregular
-    return text
+    return text, found.first // DAY + 1
 
 
 def _clock(entry: Mapping[str, Any], time: str) -> int:
     text = _text(entry, TIME)
-    found = parse_time(text) if text else None
-    if text and (text != time or found is None or found.first is None):
+    if not text and not time:
+        return _NO_TIME
+    found = parse_time(text) if text == time and _PLAIN_TIME.fullmatch(text) else None
+    if found is None or found.first is None:
         raise _Irregular
-    return _NO_TIME if found is None or found.first is None else found.first
+    return found.first
 
 
-def _name(entry: Mapping[str, Any], tag: str) -> list[str]:
+def _name(entry: Mapping[str, Any], tag: str) -> Term:
     """The component groups of a name."""
     value = _one(entry, tag)
     if value is None:
-        return ["", "", ""]
+        return "", "", ""
     if not isinstance(value, dict):
         raise _Irregular
-    texts = [_plain("^".join(components_of(text))) for text in groups_of(value)]
-    if any(value.values()) and not any(texts):
+    first, second, third = (_plain("^".join(components_of(text))) for text in groups_of(value))
+    if any(value.values()) and not (first or second or third):
         raise _Irregular
-    if any("*" in text or "?" in text for text in texts):
+    if any(mark in text for text in (first, second, third) for mark in "*?"):
         raise _Irregular  # a typo could make a wildcard of them
-    return texts
+    return first, second, third
 
 
-def _members(entry: Mapping[str, Any], tag: str) -> tuple[str, ...]:
+def _members(entry: Mapping[str, Any], tag: str) -> str:
+    """The values of an attribute, without doubles, each with a separator before and behind it."""
     found = dict.fromkeys(_plain(value) for value in _values(entry, tag) if value is not None)
     if any(SEPARATOR in text for text in found):
         raise _Irregular
-    return tuple(text for text in found if text)
+    found.pop("", None)
+    return f"{SEPARATOR}{SEPARATOR.join(found)}{SEPARATOR}" if found else ""

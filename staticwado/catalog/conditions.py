@@ -6,36 +6,46 @@ should, never less.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import date
 
 import orjson
 
-from staticwado.catalog.columns import SEPARATOR
-from staticwado.catalog.schema import WORD_COLUMNS as WORD_COLUMNS
-from staticwado.catalog.writing import SETS
+from staticwado.catalog.columns import COLUMNS, PROFILE, SEPARATOR, first_of_second
+from staticwado.catalog.patterns import (
+    Parameters,
+    Sql,
+    is_storable,
+    like,
+    literals_of,
+    prefix_of,
+    starting,
+    with_trigrams,
+)
+from staticwado.catalog.terms import KINDS, SUBSTRINGS
 
-FOUND = "SELECT s.id, s.date, s.time, s.uid, s.clock"
-_LONGEST_PATTERN = 2000
-_MOST_STARS = 8
-LONGEST_PHRASE = 64
-TRIGRAM = 3
-Parameters = tuple[Any, ...]
+NUMBERS = (first_of_second(1), (1 << 63) - 1)
+"""The first and the last number of regular studies that have a date."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the studies that a condition speaks of are found without looking at the others."""
+    """Where the regular studies that a condition speaks of are found without looking at the others."""
 
-    branches: tuple[tuple[str, Parameters], ...]
-    """Selections of id, date, time, uid and clock of `s`, which end within their WHERE; none has a study of
-    another.
-    """
-    tallies: tuple[tuple[str, str], ...] = ()
-    """Kinds and values under which they are counted, none of them twice."""
-    count: tuple[str, Parameters] | None = None
+    ids: Sql
+    """Selects the numbers of studies `s`; ends within its WHERE. None comes twice."""
+    count: Sql | None = None
     """A quicker statement that counts them."""
-    is_ordered: bool = False
-    """They come in the order of studies."""
+    has_profile: bool = True
+    """The index that finds them has their profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days as the text of a date, and the numbers that their studies may have; both ends included."""
+
+    first: str
+    last: str
+    numbers: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,171 +56,144 @@ class Condition:
     parameters: Parameters = ()
     is_exact: bool = True
     source: Source | None = None
-    is_moment: bool = False
-    """It speaks of nothing but date and clock, which every source has."""
+    days: Days | None = None
+    """It asks this, and nothing else."""
+    profile: Sql | None = None
+    """It asks this of the profile, the row `p`, and nothing else."""
     holds_for_irregular: bool = False
     """It speaks of no column, and so of irregular studies too."""
 
 
-NEVER = Condition("0", source=Source(((f"{FOUND} FROM study s WHERE 0", ()),)))
+NEVER = Condition("0", source=Source(Sql("SELECT s.id FROM study s WHERE 0"), Sql("SELECT 0")))
 ANYTHING = Condition("1", is_exact=False)
 
 
-def is_storable(text: str) -> bool:
-    """Whether a column can hold `text`: texts with NUL or lone surrogates are in irregular rows alone."""
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+# -- Terms and profiles --------------------------------------------------------------------------------------
 
 
-def _equal(column: str, value: str) -> Source:
-    sql = f"{FOUND} FROM study s INDEXED BY study_{column} WHERE s.{column} = ? AND s.{column} <> ''"
-    return Source(((sql, (value,)),), (("sex", value),) if column == "sex" else (), is_ordered=True)
+def has_term(column: str, terms: Sql, *, is_exact: bool = True) -> Condition:
+    """The term of a column is one of those, the rows `d`, that `terms`, from FROM on, selects."""
+    chosen = f"SELECT d.id {terms.text}"
+    ids = f"SELECT s.id FROM study s INDEXED BY study_{column} WHERE s.{column} IN ({chosen})"  # noqa: S608
+    count = Sql(f"SELECT total(d.n) {terms.text}", terms.parameters)
+    source = Source(Sql(ids, terms.parameters), count)
+    return Condition(f"s.{column} IN ({chosen})", terms.parameters, is_exact, source)
+
+
+def of_kind(column: str, where: str, parameters: Parameters = ()) -> Sql:
+    """Terms of a column that fulfil a condition."""
+    return Sql(f"FROM term d WHERE d.kind = {KINDS[column]} AND {where}", parameters)
+
+
+def chosen(where: str, parameters: Parameters) -> Sql:
+    """Terms of which `where`, which begins with a choice of `d.id`, chooses those of one column."""
+    return Sql(f"FROM term d NOT INDEXED WHERE {where}", parameters)
+
+
+def has_profile(where: str, parameters: Parameters = (), *, is_exact: bool = True) -> Condition:
+    """The profile of the study, the row `p`, fulfils a condition."""
+    text = f"s.profile IN (SELECT p.id FROM profile p WHERE {where})"  # noqa: S608
+    return Condition(text, parameters, is_exact, profile=Sql(where, parameters))
 
 
 def equals(column: str, value: str) -> Condition:
     """The column is `value`."""
     if not value or not is_storable(value):
         return NEVER
-    return Condition(f"s.{column} = ?", (value,), source=_equal(column, value))
+    if column in PROFILE:
+        return has_profile(f"p.{column} = ?", (value,))
+    return has_term(column, of_kind(column, "d.value = ?", (value,)))
 
 
-def is_empty(columns: Sequence[str]) -> Condition:
-    """The columns are without a value."""
-    return Condition("(" + " AND ".join(f"s.{column} = ''" for column in columns) + ")")
+def is_empty(column: str) -> Condition:
+    """The column is without a value."""
+    if column in PROFILE:
+        return has_profile(f"p.{column} = ''")
+    if column not in COLUMNS:
+        numbers = first_of_second(0), NUMBERS[0] - 1
+        return Condition("(s.id BETWEEN ? AND ? AND s.id > 0)", numbers, days=Days("", "", numbers))
+    where = f"s.{column} = 0"
+    ids = f"SELECT s.id FROM study s INDEXED BY study_{column} WHERE {where} AND s.id > 0"  # noqa: S608
+    return Condition(f"({where} AND s.id > 0)", source=Source(Sql(ids)))
+
+
+def is_term(column: str, numbers: Sequence[int]) -> Condition:
+    """The term of the column is one of `numbers`."""
+    given = orjson.dumps(list(numbers)).decode()
+    return has_term(column, Sql("FROM json_each(?) j CROSS JOIN term d ON d.id = j.value WHERE 1", (given,)))
 
 
 # -- Patterns ------------------------------------------------------------------------------------------------
 
 
-def glob_of(pattern: str) -> str | None:
-    """A pattern for GLOB; None if it would take long."""
-    if len(pattern) > _LONGEST_PATTERN or pattern.count("*") > _MOST_STARS:
-        return None
-    return pattern.replace("[", "[[]")
-
-
-def literals_of(pattern: str) -> list[str]:
-    """The texts between the wildcards."""
-    return [text for text in pattern.replace("?", "*").split("*") if text]
-
-
-def prefix_of(pattern: str) -> str:
-    return pattern[: min((pattern.find(letter) for letter in "*?" if letter in pattern), default=None)]
-
-
-def after(prefix: str) -> str | None:
-    """The first text that is behind all that begin with `prefix`."""
-    for place in range(len(prefix) - 1, -1, -1):
-        code = ord(prefix[place]) + 1
-        if code <= 0x10FFFF:
-            return prefix[:place] + chr(0xE000 if code == 0xD800 else code)
-    return None
-
-
-def like(column: str, pattern: str) -> Condition:
-    """Where the column is as `pattern` says; without a source."""
-    glob = glob_of(pattern)
-    if glob is None:
-        least = sum(map(len, literals_of(pattern)))
-        return Condition(f"length(s.{column}) >= ?", (least,), is_exact=False)
-    return Condition(f"(s.{column} <> '' AND s.{column} GLOB ?)", (glob,))
-
-
-def starting(column: str, prefix: str) -> tuple[str, Parameters]:
-    sql = f"{FOUND} FROM study s INDEXED BY study_{column} WHERE s.{column} <> '' AND s.{column} >= ?"
-    end = after(prefix)
-    return (sql, (prefix,)) if end is None else (f"{sql} AND s.{column} < ?", (prefix, end))
-
-
-def phrase_of(column: str, literals: Iterable[str]) -> str | None:
-    """The search for texts that hold all of `literals`, as far as trigrams can; None if they cannot."""
-    found = [text[:LONGEST_PHRASE] for text in literals if len(text) >= TRIGRAM]
-    terms = ('"' + text.replace('"', '""') + '"' for text in sorted(found, key=len)[-4:])
-    joined = " AND ".join(terms)
-    return f"{{{column}}} : ({joined})" if joined else None
-
-
-def by_trigrams(phrase: str, condition: Condition, *, is_all: bool) -> Source:
-    sql = f"{FOUND} FROM trigram t CROSS JOIN study s ON s.id = t.rowid WHERE t.trigram MATCH ?"
-    if not is_all:
-        sql += f" AND {condition.where}"
-    parameters = (phrase,) if is_all else (phrase, *condition.parameters)
-    count = ("SELECT count(*) FROM trigram WHERE trigram MATCH ?", (phrase,)) if is_all else None
-    return Source(((sql, parameters),), count=count)
-
-
 def is_like(column: str, pattern: str, *, trigrams: bool) -> Condition:
     """The column, which has to have a value, is as `pattern` with `*` and `?` says.
 
-    `trigrams`: whether the trigram index is there and holds the column.
+    `trigrams`: whether there is an index of them.
     """
     if not is_storable(pattern):
         return NEVER
-    condition = like(column, pattern)
+    if column in PROFILE:
+        found, is_exact = like(f"p.{column}", pattern)
+        return has_profile(found.text, found.parameters, is_exact=is_exact)
+    found, is_exact = like("d.value", pattern)
     prefix = prefix_of(pattern)
+    narrowed = None
     if prefix:
-        sql, parameters = starting(column, prefix)
-        if pattern != prefix + "*":
-            sql, parameters = f"{sql} AND {condition.where}", (*parameters, *condition.parameters)
-        return replace(condition, source=Source(((sql, parameters),)))
-    literals = literals_of(pattern)
-    phrase = phrase_of(column, literals) if trigrams else None
-    if phrase is None:
-        return condition
-    is_all = pattern == f"*{literals[0]}*" and len(literals[0]) <= LONGEST_PHRASE
-    return replace(condition, source=by_trigrams(phrase, condition, is_all=is_all))
+        narrowed = starting("d.value", prefix)
+    elif trigrams and column in SUBSTRINGS:
+        narrowed = with_trigrams(column, literals_of(pattern))
+    terms = of_kind(column, found.text, found.parameters)
+    if narrowed is not None:
+        where, parameters = f"{narrowed.text} AND {found.text}", (*narrowed.parameters, *found.parameters)
+        terms = of_kind(column, where, parameters) if prefix else chosen(where, parameters)
+    return has_term(column, terms, is_exact=is_exact)
 
 
 # -- Members, UIDs, moments ----------------------------------------------------------------------------------
 
 
-def has_member(kind: str, value: str) -> Condition:
-    """One of the values of an attribute is `value`."""
-    if not value or not is_storable(value) or SEPARATOR in value:
-        return NEVER
-    sql = (
-        "SELECT s.study AS id, s.date, s.time, s.uid, s.clock FROM member s WHERE s.kind = ? AND s.value = ?"
-    )
-    return Condition(
-        f"instr(s.{kind}, ?) > 0",
-        (f"{SEPARATOR}{value}{SEPARATOR}",),
-        source=Source(((sql, (kind, value)),), ((kind, value),), is_ordered=True),
-    )
-
-
-def has_some_member(kind: str, values: Sequence[str], sets: Iterable[str]) -> Condition:
-    """One of the values of an attribute is one of `values`; `sets` are all sets of members that there are."""
+def has_members(column: str, values: Sequence[str], word: str = " OR ") -> Condition:
+    """One of the values of an attribute is one of `values`; with ` AND `, they all are."""
+    is_any = word == " OR "
     wanted = [value for value in values if value and is_storable(value) and SEPARATOR not in value]
-    if len(wanted) < 2:
-        return has_member(kind, wanted[0]) if wanted else NEVER
-    members = "SELECT study FROM member WHERE kind = ? AND value IN (SELECT value FROM json_each(?))"
-    sql = f"{FOUND} FROM study s WHERE s.id IN ({members})"
-    tallies = tuple(
-        (SETS + kind, found) for found in sets if not set(wanted).isdisjoint(found.split(SEPARATOR))
-    )
-    source = Source(((sql, (kind, orjson.dumps(wanted).decode())),), tallies)
-    where = f"EXISTS (SELECT 1 FROM json_each(?) j WHERE instr(s.{kind}, j.value) > 0)"  # noqa: S608
+    if not wanted or (not is_any and len(wanted) < len(values)):
+        return NEVER
+    if len(wanted) == 1 or not is_any:
+        where = word.join(f"instr(p.{column}, ?) > 0" for _ in wanted)
+        return has_profile(f"({where})", tuple(f"{SEPARATOR}{value}{SEPARATOR}" for value in wanted))
     given = orjson.dumps([f"{SEPARATOR}{value}{SEPARATOR}" for value in wanted]).decode()
-    return Condition(where, (given,), source=source)
+    where = f"EXISTS (SELECT 1 FROM json_each(?) j WHERE instr(p.{column}, j.value) > 0)"  # noqa: S608
+    return has_profile(where, (given,))
+
+
+def _found(where: str, parameters: Parameters) -> Source:
+    return Source(Sql(f"SELECT s.id FROM study s WHERE {where} AND s.id > 0", parameters), has_profile=False)  # noqa: S608
 
 
 def is_one_of(uids: Iterable[str]) -> Condition:
     """The Study Instance UID is one of `uids`."""
     given = (orjson.dumps(sorted(uid for uid in uids if is_storable(uid))).decode(),)
-    where = "s.uid IN (SELECT value FROM json_each(?)) AND s.regular = 1"
-    return Condition(f"({where})", given, source=Source(((f"{FOUND} FROM study s WHERE {where}", given),)))
+    where = "s.uid IN (SELECT value FROM json_each(?))"
+    return Condition(f"({where} AND s.id > 0)", given, source=_found(where, given))
 
 
 def is_date(column: str, first: str | None, last: str | None) -> Condition:
     """A date, which has to be there, lies within two, both included."""
-    where = f"s.{column} >= ?"
-    given: Parameters = (first or "0",)
-    if last is not None:
-        where, given = f"{where} AND s.{column} <= ?", (*given, last)
-    condition = Condition(f"({where})", given, is_moment=column == "date")
-    if column == "date":
-        return condition
-    sql = f"{FOUND} FROM study s INDEXED BY study_{column} WHERE s.{column} <> '' AND {where}"
-    return replace(condition, source=Source(((sql, given),)))
+    if column in COLUMNS:
+        where = "d.value >= ?"
+        given: Parameters = (first or "0",)
+        if last is not None:
+            where, given = f"{where} AND d.value <= ?", (*given, last)
+        return has_term(column, of_kind(column, where, given))
+    low = NUMBERS[0] if first is None else first_of_second(_ordinal(first))
+    high = NUMBERS[1] if last is None else first_of_second(_ordinal(last) + 1) - 1
+    days = Days(first or "0", last or "99999999", (low, high))
+    return Condition("(s.id BETWEEN ? AND ?)", days.numbers, days=days)
+
+
+def _ordinal(day: str) -> int:
+    return date(int(day[:4]), int(day[4:6]), int(day[6:])).toordinal()
 
 
 def is_clock(first: int | None, last: int | None) -> Condition:
@@ -219,25 +202,30 @@ def is_clock(first: int | None, last: int | None) -> Condition:
     given: Parameters = (max(first or 0, 0),)
     if last is not None:
         where, given = f"{where} AND s.clock <= ?", (*given, last)
-    return Condition(f"({where})", given, is_moment=True)
+    return Condition(f"({where} AND s.id > 0)", given)
 
 
 def is_moment(first: tuple[str, int] | None, last: tuple[str, int] | None) -> Condition:
     """Date and time, both there, lie within two, both included."""
-    where = "s.date <> '' AND s.clock >= 0"
-    parameters: Parameters = ()
+    where = "s.id BETWEEN ? AND ? AND s.clock >= 0"
+    low, high = NUMBERS
+    more: Parameters = ()
     if first is not None:
+        low = first_of_second(_ordinal(first[0]), first[1])
         where += " AND s.date >= ? AND (s.date > ? OR s.clock >= ?)"
-        parameters = (*parameters, first[0], *first)
+        more = (*more, first[0], *first)
     if last is not None:
+        high = first_of_second(_ordinal(last[0]), last[1] + 1_000_000) - 1
         where += " AND s.date <= ? AND (s.date < ? OR s.clock <= ?)"
-        parameters = (*parameters, last[0], *last)
-    return Condition(f"({where})", parameters, is_moment=True)
+        more = (*more, last[0], *last)
+    parameters = (low, high, *more)
+    ids = Sql(f"SELECT s.id FROM study s NOT INDEXED WHERE {where}", parameters)  # noqa: S608
+    return Condition(f"({where})", parameters, source=Source(ids))
 
 
 def mentions(text: str) -> Condition:
     """Narrows to the studies in whose entry `text` is found."""
-    where = "EXISTS (SELECT 1 FROM study_entry x WHERE x.id = s.id AND instr(x.entry, ?) > 0)"
+    where = "EXISTS (SELECT 1 FROM study_entry x WHERE x.id = s.id AND mentions(x.entry, s.uid, ?))"
     return Condition(where, (text.encode("ascii"),), is_exact=False, holds_for_irregular=True)
 
 
@@ -261,8 +249,7 @@ def has_instance(uids: Iterable[str]) -> Condition:
 def _below(selection: str, uids: Iterable[str]) -> Condition:
     given = (orjson.dumps(sorted(uid for uid in uids if is_storable(uid))).decode(),)
     where = f"s.id IN ({selection})"
-    source = Source(((f"{FOUND} FROM study s WHERE {where} AND s.regular = 1", given),))
-    return Condition(where, given, source=source, holds_for_irregular=True)
+    return Condition(where, given, source=_found(where, given), holds_for_irregular=True)
 
 
 # -- Together ------------------------------------------------------------------------------------------------
@@ -275,11 +262,16 @@ def any_of(conditions: Sequence[Condition]) -> Condition:
 
 def all_of(conditions: Sequence[Condition]) -> Condition:
     """All of `conditions` hold; found where the first that has a source finds it."""
-    source = next((one.source for one in conditions if one.source is not None), None)
     if len(conditions) == 1:
         return conditions[0]
+    source = next((one.source for one in conditions if one.source is not None), None)
     if source is not None:
-        source = replace(source, tallies=(), count=None, is_ordered=False)
+        more = [one for one in conditions if one.source is not source]
+        ids = Sql(
+            "".join((source.ids.text, *(f" AND {one.where}" for one in more))),
+            (*source.ids.parameters, *(value for one in more for value in one.parameters)),
+        )
+        source = Source(ids, has_profile=source.has_profile)
     return replace(_together(conditions, " AND ", "1"), source=source)
 
 

@@ -23,6 +23,7 @@ from staticwado.catalog.lookup import (
     stamp_of,
     state_of,
 )
+from staticwado.catalog.packing import unpack
 from staticwado.catalog.rows import FreshInstance, SeriesRow, Stamp, StudyRow, Uids
 from staticwado.catalog.schema import Connections, failure
 from staticwado.catalog.schema import Unusable as Unusable
@@ -150,6 +151,7 @@ class Catalog:
                 writer = Writer(database)
                 for row in given:
                     writer.put_row(row)
+                writer.flush()
 
     def remove(self, studies: Iterable[str]) -> None:
         """Forget studies and all that is below them."""
@@ -157,6 +159,7 @@ class Catalog:
             writer = Writer(database)
             for uid in studies:
                 writer.remove_study(uid)
+            writer.flush()
 
     def freshen(
         self,
@@ -178,8 +181,9 @@ class Catalog:
             stamp = study.stamp or stamp_of(database, study.uid)
             number = writer.put_study(study.uid, study.entry, stamp)
             for row in study.series:
-                writer.put_instances(writer.put_series(number, row), row.instances)
+                writer.put_instances(writer.put_series(number, study.uid, row), row.instances)
             writer.put_fresh(number, fresh)
+            writer.flush()
             database.execute("UPDATE study SET generation = ?, merged = ? WHERE id = ?", (*journal, number))
         return True
 
@@ -228,10 +232,15 @@ class Catalog:
                 "SELECT id, uid, entry FROM series WHERE study = ? ORDER BY uid", row[:1]
             )
             series = tuple(
-                SeriesRow(one, orjson.loads(entry), instances_of(database, number) if instances else ())
+                SeriesRow(
+                    one,
+                    orjson.loads(unpack(entry, uid, one)),
+                    instances_of(database, number) if instances else (),
+                )
                 for number, one, entry in found.fetchall()
             )
-            return StudyRow(uid, orjson.loads(row[1]), series, row[2:] if row[2] is not None else None)
+            stamp = row[2:] if row[2] is not None else None
+            return StudyRow(uid, orjson.loads(unpack(row[1], uid)), series, stamp)
 
     def fresh(self, study: str, series: str | None = None) -> list[FreshInstance]:
         """The instances of a study, or of one of its series, that no index file holds."""
@@ -256,11 +265,12 @@ class Catalog:
     def entries(self) -> Iterator[tuple[str, bytes]]:
         """The studies and their entries as JSON, in the order of the whole-archive index; one state of it."""
         with self.reading() as database:
-            cursor = database.cursor()
-            yield from cursor.execute(
+            rows = database.cursor().execute(
                 "SELECT s.uid, e.entry FROM study s JOIN study_entry e USING (id)"
                 " ORDER BY s.date DESC, s.time DESC, s.uid"
             )
+            for uid, entry in rows:
+                yield uid, unpack(entry, uid)
 
     def find(self, instances: Iterable[str]) -> dict[str, Uids]:
         """SOP Instance UID -> where it is: study, series and itself; those that are nowhere are not there."""

@@ -77,12 +77,15 @@ class Ledger:
         if not rows:
             return
         try:
-            self._record(rows)
-        except (sqlite3.OperationalError, OSError) as error:
+            try:
+                self._record(rows)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                os.unlink(self._path)  # damaged: it holds nothing that is not in the archive
+                self._record(rows)
+        except (sqlite3.DatabaseError, OSError) as error:
             raise StoreUnavailable(f"the ledger of source files could not be written: {error}") from error
-        except sqlite3.DatabaseError:
-            os.unlink(self._path)  # damaged: it holds nothing that is not in the archive
-            self._record(rows)
 
     def _record(self, rows: list[tuple[str, Stamp, Uids]]) -> None:
         os.makedirs(os.path.dirname(self._path), exist_ok=True)

@@ -1,36 +1,41 @@
 """Conditions on person names as SQL.
 
-One rule: as for all conditions: one that is not exact lets more pass than it should, never less.
+One rule: as for all conditions: one that is not exact lets more pass than it should, never less. They
+speak of the different names, the rows `d`, of which there are far fewer than studies.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import orjson
 
-from staticwado.catalog.columns import GROUPS, SEPARATOR
+from staticwado.catalog.columns import GROUPS
 from staticwado.catalog.conditions import (
     ANYTHING,
-    FOUND,
-    LONGEST_PHRASE,
     NEVER,
     Condition,
-    Parameters,
-    Source,
-    after,
     all_of,
     any_of,
-    by_trigrams,
+    chosen,
+    has_term,
+    of_kind,
+)
+from staticwado.catalog.patterns import (
+    TRIGRAM,
+    Parameters,
+    Sql,
+    after,
     glob_of,
     is_storable,
     like,
     literals_of,
-    phrase_of,
     prefix_of,
     starting,
+    with_trigrams,
 )
-from staticwado.catalog.writing import JOINED, LONGEST_WORD, misspellings
-from staticwado.dicomweb.names import components_of, has_kana, hiragana
+from staticwado.catalog.terms import JOINED, KINDS, LONGEST_WORD, misspellings
+from staticwado.dicomweb.names import components_of, hiragana
+
+_MOST_WORDS, _MOST_COMPONENTS = 8, 20
 
 
 def _is_group(column: str, key: str) -> Condition:
@@ -42,70 +47,75 @@ def _is_group(column: str, key: str) -> Condition:
         return NEVER
     if len(wanted) > _MOST_COMPONENTS:
         return ANYTHING
-    found = [like(column, "^".join(wanted))]
-    carets = f"length(s.{column}) - length(replace(s.{column}, '^', ''))"
+    found = [_like(column, "^".join(wanted))]
+    carets = f"length({column}) - length(replace({column}, '^', ''))"
     for count in range(len(wanted) - 1, 0, -1):
         if wanted[count].strip("*"):
             break
-        shorter = like(column, "^".join(wanted[:count]))
+        shorter = _like(column, "^".join(wanted[:count]))
         where = f"({shorter.where} AND {carets} = {count - 1})"
-        found.append(replace(shorter, where=where))
+        found.append(Condition(where, shorter.parameters, shorter.is_exact))
     return any_of(found)
+
+
+def _like(column: str, pattern: str) -> Condition:
+    found, is_exact = like(column, pattern)
+    return Condition(found.text, found.parameters, is_exact)
 
 
 def is_name(name: str, key: str, *, trigrams: bool) -> Condition:
     """One of the component groups of a name is as the folded `key`, without `=`, says."""
     if not is_storable(key) or not components_of(key):
         return NEVER
-    columns = [name + group for group in GROUPS]
-    conditions = [_is_group(column, key) for column in columns]
-    condition = any_of(conditions)
+    condition = any_of([_is_group(f"d.{group}", key) for group in GROUPS])
     wanted = components_of(key)
     while len(wanted) > 1 and not wanted[-1].strip("*"):
         wanted.pop()
     pattern = "^".join(wanted)
     prefix = prefix_of(pattern)
+    narrowed = None
     if prefix:
-        branches = []
-        for place, column in enumerate(columns):
-            sql, parameters = starting(column, prefix)
-            if condition.is_exact:
-                sql, parameters = (
-                    f"{sql} AND {conditions[place].where}",
-                    (*parameters, *conditions[place].parameters),
-                )
-            for other in conditions[:place] if condition.is_exact else ():
-                sql, parameters = f"{sql} AND NOT {other.where}", (*parameters, *other.parameters)
-            branches.append((sql, parameters))
-        if not condition.is_exact:
-            return replace(condition, source=_distinct(branches))
-        return replace(condition, source=Source(tuple(branches)))
-    literals = [hiragana(text) for text in literals_of(pattern)]
-    phrase = phrase_of(name, literals) if trigrams else None
-    if phrase is None:
-        return condition
-    is_all = (
-        pattern == f"*{''.join(literals_of(pattern))}*"
-        and len(literals) == 1
-        and wanted == components_of(key)
-    )
-    is_all = is_all and len(literals[0]) <= LONGEST_PHRASE and SEPARATOR not in literals[0]
-    is_all = is_all and "^" not in literals[0] and not has_kana(literals[0])
-    return replace(condition, source=by_trigrams(phrase, condition, is_all=is_all))
+        narrowed = _starting(name, prefix)
+    elif trigrams:
+        narrowed = with_trigrams(name, [hiragana(text) for text in literals_of(pattern)])
+    terms = of_kind(name, condition.where, condition.parameters)
+    if narrowed is not None:
+        where, parameters = (
+            f"{narrowed.text} AND {condition.where}",
+            (*narrowed.parameters, *condition.parameters),
+        )
+        terms = chosen(where, parameters)
+    return has_term(name, terms, is_exact=condition.is_exact)
+
+
+def _starting(name: str, prefix: str) -> Sql:
+    """That one of the groups begins with `prefix`."""
+    branches = []
+    parameters: Parameters = ()
+    for group in GROUPS:
+        begins = starting(group, prefix)
+        filled = f" AND {group} <> ''" if group != "value" else ""
+        index = f"term INDEXED BY term_{group}"
+        branches.append(f"SELECT id FROM {index} WHERE kind = {KINDS[name]}{filled} AND {begins.text}")  # noqa: S608
+        parameters = (*parameters, *begins.parameters)
+    return Sql(f"d.id IN ({' UNION ALL '.join(branches)})", parameters)
 
 
 def is_name_in_groups(name: str, keys: Sequence[str]) -> Condition:
     """Each component group for which there is a key, folded, is as it says."""
     if not all(map(is_storable, keys)):
         return NEVER
-    found = [_is_group(name + group, key) for group, key in zip(GROUPS, keys, strict=False) if key.strip("*")]
-    return all_of(found)
+    pairs = zip(GROUPS, keys, strict=False)
+    found = all_of([_is_group(f"d.{group}", key) for group, key in pairs if key.strip("*")])
+    if found.where == "(1)":
+        return Condition("1")
+    return has_term(name, of_kind(name, found.where, found.parameters), is_exact=found.is_exact)
 
 
 def has_word(name: str, words: Sequence[str], together: Sequence[str]) -> Condition:
     """A word of the name is one of `words`, or a group written together is one of `together`."""
     texts = [f"{name}:{word}" for word in words] + [f"{name}{JOINED}:{word}" for word in together]
-    return _has_word("SELECT value FROM json_each(?)", (orjson.dumps(texts).decode(),))
+    return _has_word(name, "SELECT value FROM json_each(?)", (orjson.dumps(texts).decode(),))
 
 
 def has_part(name: str, part: str) -> Condition:
@@ -113,23 +123,22 @@ def has_part(name: str, part: str) -> Condition:
     glob = glob_of(f"*{part}*")
     if glob is None or not is_storable(part):
         return ANYTHING
-    return _has_word("SELECT ? || text FROM lexicon WHERE text GLOB ?", (f"{name}:", glob))
+    return _has_word(name, "SELECT ? || text FROM lexicon WHERE text GLOB ?", (f"{name}:", glob))
 
 
-def _has_word(selection: str, given: Parameters) -> Condition:
-    where = f"s.id IN (SELECT study FROM word WHERE text IN ({selection}))"  # noqa: S608
-    count = f"SELECT count(DISTINCT study) FROM word WHERE text IN ({selection})"  # noqa: S608
-    source = Source(((f"{FOUND} FROM study s WHERE {where}", given),), count=(count, given))
-    return Condition(where, given, source=source)
+def _has_word(name: str, selection: str, given: Parameters) -> Condition:
+    where = f"d.id IN (SELECT term FROM word WHERE text IN ({selection}))"  # noqa: S608
+    return has_term(name, chosen(where, given))
 
 
-def resembles(name: str, words: Sequence[str], *, trigrams: bool) -> Condition:
-    """Narrows to the names that may have, for each of the folded `words`, one that begins with it, is as its
-    wildcards say or differs by a typo; or that are the words written together, but for a typo.
+def resembling(name: str, words: Sequence[str], *, trigrams: bool) -> Sql | None:
+    """The names that may have, for each of the folded `words`, one that begins with it, is as its
+    wildcards say or differs by a typo; or that are the words written together, but for a typo. None where
+    that cannot be told.
     """
     together = "".join(words)
     if not is_storable(together) or not 0 < len(together) < LONGEST_WORD - 1:
-        return ANYTHING
+        return None
     selections: list[str] = []
     parameters: Parameters = ()
     for word in words[:_MOST_WORDS]:
@@ -137,26 +146,23 @@ def resembles(name: str, words: Sequence[str], *, trigrams: bool) -> Condition:
         if literals == [word]:
             selections.append(_SPELT)
             parameters = (*parameters, *spelt(name, word))
-        elif trigrams and (phrase := phrase_of(name, literals)) is not None:
-            selections.append("SELECT rowid FROM trigram WHERE trigram MATCH ?")
-            parameters = (*parameters, phrase)
+        elif trigrams and any(len(text) >= TRIGRAM for text in literals):
+            found = with_trigrams(name, literals)
+            if found is not None:
+                selections.append(f"SELECT id FROM term d WHERE {found.text}")  # noqa: S608
+                parameters = (*parameters, *found.parameters)
     if not selections:
-        return ANYTHING
-    found = f"SELECT * FROM ({' INTERSECT '.join(selections)}) UNION {_MISSPELT}"  # noqa: S608
+        return None
+    selected = f"SELECT * FROM ({' INTERSECT '.join(selections)}) UNION {_MISSPELT}"  # noqa: S608
     given = (*parameters, *spelt(name + JOINED, together)[2:])
-    return replace(ANYTHING, source=_among(found, given))
+    return chosen(f"d.id IN ({selected})", given)
 
 
-def _among(selection: str, given: Parameters) -> Source:
-    return Source(((f"{FOUND} FROM study s WHERE s.id IN ({selection})", given),))
-
-
-_MOST_WORDS, _MOST_COMPONENTS = 8, 20
 _MISSPELT = (
-    "SELECT study FROM word WHERE text IN (SELECT ? || word FROM misspelling"
+    "SELECT term FROM word WHERE text IN (SELECT ? || word FROM misspelling"
     " WHERE text IN (SELECT value FROM json_each(?)))"
 )
-_SPELT = f"SELECT study FROM (SELECT study FROM word WHERE text >= ? AND text < ? UNION {_MISSPELT})"  # noqa: S608
+_SPELT = f"SELECT term FROM (SELECT term FROM word WHERE text >= ? AND text < ? UNION {_MISSPELT})"  # noqa: S608
 
 
 def spelt(name: str, word: str) -> tuple[str, str, str, str]:
@@ -166,10 +172,3 @@ def spelt(name: str, word: str) -> tuple[str, str, str, str]:
     edits = orjson.dumps(list(misspellings(word))).decode()
     start = f"{name}:{word}"
     return start, after(start) or start, f"{name}:", edits
-
-
-def _distinct(branches: Sequence[tuple[str, Parameters]]) -> Source:
-    """One source of several that may overlap."""
-    inner = " UNION ".join(f"SELECT id FROM ({sql})" for sql, _ in branches)  # noqa: S608
-    sql = f"{FOUND} FROM study s WHERE s.id IN ({inner})"
-    return Source(((sql, tuple(value for _, parameters in branches for value in parameters)),))

@@ -9,62 +9,66 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from staticwado.catalog.columns import COLUMNS
+from staticwado.catalog.columns import COLUMNS, PROFILE
+from staticwado.catalog.packing import mentions
 from staticwado.errors import StoreUnavailable
 
 APPLICATION = 0x53574443
-VERSION = 2
+VERSION = 4
 """Goes up with every change of the tables or of what is kept in them."""
 BUSY_SECONDS = 30
 _MAPPED = 1 << 40
 _CACHED_KIB = 16 << 10
 _PAGE = 4096
-WORD_COLUMNS = ("patient", "accession", "study_id", "description", "name", "referring")
-"""The columns of the trigram index; a name has its groups in one."""
 _ORDER = "date DESC, time DESC, uid"
 _TABLES = f"""
 CREATE TABLE state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE study (
     id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, date TEXT NOT NULL, time TEXT NOT NULL,
-    clock INTEGER NOT NULL, regular INTEGER NOT NULL,
-    {" ".join(f"{column} TEXT NOT NULL," for column in COLUMNS)}
-    modality TEXT NOT NULL, sop_class TEXT NOT NULL,
+    clock INTEGER NOT NULL, profile INTEGER NOT NULL,
+    {" ".join(f"{column} INTEGER NOT NULL," for column in COLUMNS)}
     size INTEGER, mtime INTEGER, inode INTEGER, generation TEXT, merged INTEGER
 );
 CREATE TABLE study_entry (id INTEGER PRIMARY KEY, entry BLOB NOT NULL);
-CREATE TABLE member (
-    kind TEXT, value TEXT, date TEXT, time TEXT, uid TEXT, study INTEGER, clock INTEGER,
-    PRIMARY KEY (kind, value, {_ORDER})
-) WITHOUT ROWID;
+CREATE TABLE term (
+    id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, value TEXT NOT NULL, ideographic TEXT NOT NULL,
+    phonetic TEXT NOT NULL, n INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX term_value ON term (kind, value, ideographic, phonetic);
+CREATE INDEX term_ideographic ON term (kind, ideographic) WHERE ideographic <> '';
+CREATE INDEX term_phonetic ON term (kind, phonetic) WHERE phonetic <> '';
+CREATE TABLE profile (
+    id INTEGER PRIMARY KEY, {", ".join(f"{name} TEXT NOT NULL" for name in PROFILE)}, n INTEGER NOT NULL,
+    UNIQUE ({", ".join(PROFILE)})
+);
 CREATE TABLE tally (
-    kind TEXT, value TEXT, date TEXT, n INTEGER NOT NULL, PRIMARY KEY (kind, value, date)
+    profile INTEGER, date TEXT, n INTEGER NOT NULL, PRIMARY KEY (profile, date)
 ) WITHOUT ROWID;
 CREATE TABLE series (
-    id INTEGER PRIMARY KEY, study INTEGER NOT NULL, uid TEXT NOT NULL, number REAL NOT NULL, modality TEXT,
-    entry BLOB NOT NULL, UNIQUE (study, uid)
+    id INTEGER PRIMARY KEY, study INTEGER NOT NULL, uid TEXT NOT NULL, number REAL NOT NULL,
+    modality INTEGER, entry BLOB NOT NULL, UNIQUE (uid, study)
 );
+CREATE INDEX series_study ON series (study);
 CREATE TABLE instance (uid TEXT, series INTEGER, PRIMARY KEY (uid, series)) WITHOUT ROWID;
 CREATE INDEX instance_series ON instance (series);
 CREATE TABLE fresh (
     study INTEGER, series TEXT, uid TEXT, entry BLOB NOT NULL, PRIMARY KEY (study, series, uid)
 ) WITHOUT ROWID;
 CREATE TABLE claim (uid TEXT PRIMARY KEY, study TEXT NOT NULL, series TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE word (text TEXT, study INTEGER, PRIMARY KEY (text, study)) WITHOUT ROWID;
+CREATE TABLE word (text TEXT, term INTEGER, PRIMARY KEY (text, term)) WITHOUT ROWID;
 CREATE TABLE lexicon (text TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE misspelling (text TEXT, word TEXT, PRIMARY KEY (text, word)) WITHOUT ROWID;
 """
 _INDEXES = f"""
-CREATE INDEX IF NOT EXISTS study_order ON study ({_ORDER}, clock, regular);
-CREATE INDEX IF NOT EXISTS study_irregular ON study (regular) WHERE regular = 0;
-CREATE INDEX IF NOT EXISTS series_uid ON series (uid);
+CREATE INDEX IF NOT EXISTS study_order ON study ({_ORDER}, profile);
+CREATE INDEX IF NOT EXISTS study_profile ON study (profile);
 CREATE INDEX IF NOT EXISTS series_modality ON series (modality);
 """ + "".join(
-    f"CREATE INDEX IF NOT EXISTS study_{column} ON study ({column}, {_ORDER}, clock) WHERE {column} <> '';\n"
-    for column in COLUMNS
+    f"CREATE INDEX IF NOT EXISTS study_{column} ON study ({column}, profile);\n" for column in COLUMNS
 )
 _TRIGRAMS = (
-    f"CREATE VIRTUAL TABLE trigram USING fts5({', '.join(WORD_COLUMNS)},"
-    " content='', columnsize=0, tokenize='trigram case_sensitive 1')"
+    "CREATE VIRTUAL TABLE trigram USING fts5(text, content='', columnsize=0, detail=none,"
+    " tokenize='trigram case_sensitive 1')"
 )
 HAS_TRIGRAMS = "SELECT 1 FROM sqlite_master WHERE name = 'trigram'"
 
@@ -119,6 +123,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")
     connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.create_function("mentions", 3, mentions, deterministic=True)
     if _is_ours(connection):
         return
     connection.execute("BEGIN IMMEDIATE")

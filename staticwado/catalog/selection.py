@@ -5,23 +5,23 @@ but by `irregular`.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import orjson
 
-from staticwado.catalog.conditions import Condition, Parameters, Source
-from staticwado.catalog.names import spelt
-from staticwado.catalog.schema import HAS_TRIGRAMS
-from staticwado.catalog.writing import ALL, IRREGULAR, SETS, TOTAL
+from staticwado.catalog.columns import second_of
+from staticwado.catalog.conditions import Condition, Days, Source
+from staticwado.catalog.patterns import Sql
+from staticwado.catalog.writing import EVERY
 
 FEW = 2_000
-"""Candidates that are sorted without another thought."""
-_COUNTED = "SELECT sum(n) FROM tally WHERE kind = ? AND value = ? AND date = ''"
+"""Studies that are sorted without another thought."""
 _ORDER = "ORDER BY s.date DESC, s.time DESC, s.uid"
-_WALK = "SELECT s.id, s.date, s.time, s.uid, s.clock FROM study s INDEXED BY study_order WHERE s.regular = 1"
-_EVERY = "SELECT s.id, s.date, s.time, s.uid, s.clock FROM study s INDEXED BY study_order WHERE 1"
+_PLACE = "SELECT s.id, s.date, s.time, s.uid FROM study s"
+_WALK = "FROM study s INDEXED BY study_order WHERE s.id > 0"
+_AMONG = " IN (SELECT value FROM json_each(?))"
 
 
 class Place(NamedTuple):
@@ -33,189 +33,186 @@ class Place(NamedTuple):
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Select:
-    """A statement and its parameters."""
-
-    text: str
-    parameters: Parameters
-
-
 class Studies:
     """The regular studies that fulfil conditions, in one state of the catalog."""
 
     def __init__(self, database: sqlite3.Connection, conditions: Sequence[Condition]) -> None:
         self._database = database
-        self._moments = [one for one in conditions if one.is_moment]
-        self._others = [one for one in conditions if not one.is_moment]
+        self._days = _meet([one.days for one in conditions if one.days is not None])
+        self._profiles = self._select_profiles([one.profile for one in conditions if one.profile is not None])
+        self._others = [one for one in conditions if one.days is None and one.profile is None]
         self.is_exact = all(one.is_exact for one in conditions)
         self._driver = self._choose()
 
+    def _select_profiles(self, wanted: Sequence[Sql]) -> str | None:
+        """The numbers of the profiles asked for as JSON; None for all of them."""
+        if not wanted:
+            return None
+        text = "SELECT p.id FROM profile p WHERE " + " AND ".join(one.text for one in wanted)  # noqa: S608
+        rows = self._database.execute(text, tuple(value for one in wanted for value in one.parameters))
+        return orjson.dumps([number for (number,) in rows]).decode()
+
     def _choose(self) -> Condition | None:
         """The condition whose studies are fewest."""
-        sized = [(self._size(one.source), one) for one in self._others if one.source is not None]
-        return min(sized, key=lambda pair: pair[0])[1] if sized else None
+        found = [(one.source, one) for one in self._others if one.source is not None]
+        if len(found) < 2:
+            return found[0][1] if found else None
+        return min(found, key=lambda pair: self._size(pair[0]))[1]
 
     def _size(self, source: Source) -> int:
         """How many studies a source has, or that there are many."""
-        if sum(one.source is not None for one in self._others) == 1:
-            return 0
-        if source.tallies:
-            return self._tallied(source.tallies)
-        found = self._sql(source)
-        inner = f"SELECT 1 FROM ({found.text}) LIMIT {FEW}"  # noqa: S608
-        return int(self._one(Select(f"SELECT count(*) FROM ({inner})", found.parameters)))  # noqa: S608
+        if source.count is not None:
+            return self._one(source.count)
+        text = f"SELECT count(*) FROM ({source.ids.text} LIMIT {FEW})"  # noqa: S608
+        return self._one(Sql(text, source.ids.parameters))
 
-    def _one(self, select: Select) -> int:
-        return int(self._database.execute(select.text, select.parameters).fetchone()[0] or 0)
+    def _one(self, statement: Sql) -> int:
+        return int(self._database.execute(statement.text, statement.parameters).fetchone()[0] or 0)
 
-    def _sql(self, source: Source) -> Select:
-        """What a source has within the moments asked for."""
-        suffix = "".join(f" AND {one.where}" for one in self._moments)
-        more = tuple(value for one in self._moments for value in one.parameters)
-        text = " UNION ALL ".join(sql + suffix for sql, _ in source.branches)
-        return Select(text, tuple(value for _, given in source.branches for value in (*given, *more)))
+    # -- Statements ------------------------------------------------------------------------------------------
 
-    def _walk(self) -> Select:
-        """All that fulfils the conditions, without a source."""
-        conditions = (*self._moments, *self._others)
-        text = _WALK + "".join(f" AND {one.where}" for one in conditions)
-        return Select(text, tuple(value for one in conditions for value in one.parameters))
+    def _narrowed(self, found: Sql) -> Sql:
+        """A selection of `s` within the days and profiles asked for."""
+        text, parameters = found.text, found.parameters
+        if self._days is not None:
+            text, parameters = f"{text} AND s.id BETWEEN ? AND ?", (*parameters, *self._days.numbers)
+        if self._profiles is not None:
+            text, parameters = f"{text} AND s.profile{_AMONG}", (*parameters, self._profiles)
+        return Sql(text, parameters)
 
-    def select(self) -> Select:
-        """All that fulfils the conditions, by the driver if there is one; the columns are those of `s`."""
-        if self._driver is None or self._driver.source is None:
-            return self._walk()
-        found = self._sql(self._driver.source)
+    def _walk(self, columns: str) -> Sql:
+        """All that fulfils the conditions, in order and one by one."""
+        found = Sql(f"SELECT {columns} {_WALK}")
+        if self._days is not None:
+            days = (self._days.first, self._days.last)
+            found = Sql(f"{found.text} AND s.date BETWEEN ? AND ?", days)
+        found = self._narrowed(found)
+        text = found.text + "".join(f" AND {one.where}" for one in self._others)
+        return Sql(text, (*found.parameters, *(value for one in self._others for value in one.parameters)))
+
+    def select(self) -> Sql:
+        """The numbers of all that fulfil the conditions, in any order."""
+        source = self._driver.source if self._driver is not None else None
+        if source is None:
+            if self._others:
+                return self._walk("s.id")
+            index = "INDEXED BY study_profile" if self._profiles is not None else "NOT INDEXED"
+            return self._narrowed(Sql(f"SELECT s.id FROM study s {index} WHERE s.id > 0"))  # noqa: S608
+        found = self._narrowed(source.ids)
         rest = [one for one in self._others if one is not self._driver]
         if not rest:
             return found
         # CROSS JOIN keeps SQLite from turning the two around.
-        text = (
-            f"SELECT s.id, s.date, s.time, s.uid, s.clock FROM ({found.text}) d"  # noqa: S608
-            " CROSS JOIN study s ON s.id = d.id WHERE " + " AND ".join(one.where for one in rest)
-        )
-        return Select(text, (*found.parameters, *(value for one in rest for value in one.parameters)))
+        text = f"SELECT s.id FROM ({found.text}) f CROSS JOIN study s ON s.id = f.id WHERE "  # noqa: S608
+        text += " AND ".join(one.where for one in rest)
+        return Sql(text, (*found.parameters, *(value for one in rest for value in one.parameters)))
 
     # -- How many --------------------------------------------------------------------------------------------
 
     def count(self) -> int:
         """How many studies fulfil the conditions."""
+        if not self._others:
+            return self._tallied()
         source = self._driver.source if self._driver is not None else None
-        if len(self._others) <= 1 and self._are_days():
-            if not self._others:
-                return self._tallied([(ALL, "")])
-            if source is not None and source.tallies:
-                return self._tallied(source.tallies)
-        if source is not None and source.count is not None and len(self._others) == 1 and not self._moments:
-            return self._one(Select(*source.count))
+        is_alone = len(self._others) == 1 and self._days is None and self._profiles is None
+        if is_alone and source is not None and source.count is not None:
+            return self._one(source.count)
         found = self.select()
-        return self._one(Select(f"SELECT count(*) FROM ({found.text})", found.parameters))  # noqa: S608
+        return self._one(Sql(f"SELECT count(*) FROM ({found.text})", found.parameters))  # noqa: S608
 
-    def _are_days(self) -> bool:
-        """Whether the moments are whole days, for which there are tallies."""
-        return not any("s.clock" in one.where for one in self._moments)
-
-    def _tallied(self, tallies: Sequence[tuple[str, str]]) -> int:
-        days = [one for one in self._moments if "s.clock" not in one.where]
-        where = "".join(f" AND {one.where}" for one in days)
-        text = f"SELECT sum(n) FROM tally s WHERE s.kind = ? AND s.value = ?{where}"  # noqa: S608
-        more = tuple(given for one in days for given in one.parameters)
-        if not days:
-            return sum(self._one(Select(_COUNTED, (TOTAL + kind, value))) for kind, value in tallies)
-        return sum(self._one(Select(text, (*tally, *more))) for tally in tallies)
+    def _tallied(self) -> int:
+        """How many there are of the days and profiles."""
+        if self._days is None:
+            if self._profiles is None:
+                return self._one(Sql("SELECT total(n) FROM profile"))
+            return self._one(Sql(f"SELECT total(n) FROM profile WHERE id{_AMONG}", (self._profiles,)))  # noqa: S608
+        days = (self._days.first, self._days.last)
+        if self._profiles is None:
+            text = f"SELECT total(n) FROM tally WHERE profile = {EVERY} AND date BETWEEN ? AND ?"  # noqa: S608
+            return self._one(Sql(text, days))
+        text = f"SELECT total(n) FROM tally WHERE profile{_AMONG} AND date BETWEEN ? AND ?"  # noqa: S608
+        return self._one(Sql(text, (self._profiles, *days)))
 
     # -- Which -----------------------------------------------------------------------------------------------
 
-    def page(self, count: int, start: int, stop: int | None) -> list[Place]:
+    def page(self, count: int, start: int, stop: int) -> list[Place]:
         """Those of the `count` studies from number `start` to before `stop`, in order."""
-        source = self._driver.source if self._driver is not None else None
-        is_ordered = source is not None and source.is_ordered and len(self._others) == 1
-        if not is_ordered and stop is not None and count > FEW and count * count > self._total() * stop:
-            found, is_ordered = self._walk(), True
-        else:
-            found = self.select()
-        text, limit = f"SELECT s.id, s.date, s.time, s.uid FROM ({found.text}) s {_ORDER}", ""  # noqa: S608
-        if is_ordered or source is None:
-            text = f"{found.text} {_ORDER}"
-        if start or stop is not None:
-            limit = f" LIMIT {-1 if stop is None else stop - start} OFFSET {start}"
-        rows = self._database.execute(text + limit, found.parameters)
-        return [Place(*row[:4]) for row in rows]
+        stop = min(stop, count)
+        if start >= stop:
+            return []
+        is_sourced = self._driver is not None or (self._profiles is not None and not self._others)
+        if is_sourced and (count <= FEW or count * count < self._within() * stop):
+            return self._sorted(start, stop)
+        found = self._walk("s.id, s.date, s.time, s.uid")
+        rows = self._database.execute(
+            f"{found.text} {_ORDER} LIMIT {stop - start} OFFSET {start}", found.parameters
+        )
+        return [Place(*row) for row in rows]
+
+    def _within(self) -> int:
+        """How many studies the days asked for have."""
+        if self._days is None:
+            return self._one(Sql("SELECT total(n) FROM profile"))
+        text = f"SELECT total(n) FROM tally WHERE profile = {EVERY} AND date BETWEEN ? AND ?"  # noqa: S608
+        return self._one(Sql(text, (self._days.first, self._days.last)))
+
+    def _sorted(self, start: int, stop: int) -> list[Place]:
+        """The page by the numbers of all: rows are read of its studies and of those of the same seconds."""
+        found = self.select()
+        numbers = [number for (number,) in self._database.execute(found.text, found.parameters)]
+        numbers.sort(reverse=True)
+        first, last = start, stop
+        while first > 0 and second_of(numbers[first - 1]) == second_of(numbers[start]):
+            first -= 1
+        while last < len(numbers) and second_of(numbers[last]) == second_of(numbers[stop - 1]):
+            last += 1
+        places: list[Place] = []
+        for _, same in groupby(self._places(numbers[first:last]), lambda place: second_of(place.number)):
+            places += sorted(same, key=order_of)
+        return places[start - first : stop - first]
+
+    def _places(self, numbers: Sequence[int]) -> Iterator[Place]:
+        text = f"{_PLACE} WHERE s.id = ?"
+        for number in numbers:
+            yield Place(*self._database.execute(text, (number,)).fetchone())
 
     def all(self) -> Iterator[Place]:
         """All of them, in order."""
-        found = self.select()
-        text = f"SELECT s.id, s.date, s.time, s.uid FROM ({found.text}) s {_ORDER}"  # noqa: S608
         if self._driver is None:
-            text = f"{found.text} {_ORDER}"
-        for row in self._database.cursor().execute(text, found.parameters):
-            yield Place(*row[:4])
-
-    def _total(self) -> int:
-        return self._one(Select(_COUNTED, (TOTAL + ALL, "")))
-
-
-def every_select() -> Select:
-    """All studies, regular or not."""
-    return Select(_EVERY, ())
+            found = self._walk("s.id, s.date, s.time, s.uid")
+        else:
+            chosen = self.select()
+            found = Sql(f"{_PLACE} WHERE s.id IN ({chosen.text})", chosen.parameters)
+        for row in self._database.cursor().execute(f"{found.text} {_ORDER}", found.parameters):
+            yield Place(*row)
 
 
-def every_study(database: sqlite3.Connection, start: int, stop: int | None) -> list[Place]:
+def _meet(days: Sequence[Days]) -> Days | None:
+    """The days that are in all of `days`."""
+    if not days:
+        return None
+    low, high = max(one.numbers[0] for one in days), min(one.numbers[1] for one in days)
+    return Days(max(one.first for one in days), min(one.last for one in days), (low, high))
+
+
+def every_study(database: sqlite3.Connection, start: int, stop: int) -> list[Place]:
     """The studies, regular or not, from number `start` to before `stop`."""
-    limit = -1 if stop is None else stop - start
-    rows = database.execute(f"{_EVERY} {_ORDER} LIMIT {limit} OFFSET {start}")
-    return [Place(*row[:4]) for row in rows]
+    text = f"SELECT s.id, s.date, s.time, s.uid FROM study s INDEXED BY study_order {_ORDER}"  # noqa: S608
+    return [Place(*row) for row in database.execute(f"{text} LIMIT {stop - start} OFFSET {start}")]
 
 
 def count_every(database: sqlite3.Connection) -> int:
     """How many studies there are, regular or not."""
-    kinds = (TOTAL + ALL, TOTAL + IRREGULAR)
-    row = database.execute("SELECT sum(n) FROM tally WHERE kind IN (?, ?)", kinds).fetchone()
-    return int(row[0] or 0)
+    text = "SELECT (SELECT total(n) FROM profile) + (SELECT count(*) FROM study WHERE id < 0)"
+    return int(database.execute(text).fetchone()[0])
 
 
 def irregular(database: sqlite3.Connection, conditions: Sequence[Condition] = ()) -> list[Place]:
     """The studies of which nothing can be said by columns, in order; narrowed by what is no column."""
     known = [one for one in conditions if one.holds_for_irregular]
-    text = "SELECT s.id, s.date, s.time, s.uid FROM study s INDEXED BY study_irregular WHERE s.regular = 0"
-    text += "".join(f" AND {one.where}" for one in known)
+    text = f"{_PLACE} NOT INDEXED WHERE s.id < 0" + "".join(f" AND {one.where}" for one in known)
     rows = database.execute(f"{text} {_ORDER}", tuple(value for one in known for value in one.parameters))
     return [Place(*row) for row in rows]
-
-
-def entries_of(database: sqlite3.Connection, places: Iterable[Place]) -> Iterator[bytes]:
-    """The entries of studies as JSON."""
-    for number, *_ in places:
-        row = database.execute("SELECT entry FROM study_entry WHERE id = ?", (number,)).fetchone()
-        yield row[0]
-
-
-def words_like(database: sqlite3.Connection, word: str) -> list[str]:
-    """Words of names that begin with `word`, or may differ from it by one typo."""
-    start, after, _, edits = spelt("", word)
-    found = database.execute(
-        "SELECT text FROM lexicon WHERE text >= ? AND text < ? UNION SELECT word FROM misspelling"
-        " WHERE text IN (SELECT value FROM json_each(?))",
-        (start[1:], after[1:] or "\U0010ffff", edits),
-    )
-    return [text for (text,) in found]
-
-
-def has_trigrams(database: sqlite3.Connection) -> bool:
-    """Whether this SQLite has a trigram index."""
-    return database.execute(HAS_TRIGRAMS).fetchone() is not None
-
-
-def sets_known(database: sqlite3.Connection, kind: str) -> list[str]:
-    """All sets of members of a kind that studies have."""
-    return members_known(database, SETS + kind)
-
-
-def members_known(database: sqlite3.Connection, kind: str) -> list[str]:
-    """All values that members of a kind have."""
-    rows = database.execute("SELECT value FROM tally WHERE kind = ?", (TOTAL + kind,))
-    return [value for (value,) in rows]
 
 
 def order_of(place: Place) -> tuple[tuple[int, ...], tuple[int, ...], str]:
@@ -225,33 +222,3 @@ def order_of(place: Place) -> tuple[tuple[int, ...], tuple[int, ...], str]:
 
 def _backwards(text: str) -> tuple[int, ...]:
     return (*(-ord(letter) for letter in text), 1)
-
-
-def study_of(database: sqlite3.Connection, uid: str) -> bytes | None:
-    """The entry of a study as JSON."""
-    row = database.execute(
-        "SELECT e.entry FROM study s JOIN study_entry e USING (id) WHERE s.uid = ?", (uid,)
-    ).fetchone()
-    return None if row is None else row[0]
-
-
-def series_of(
-    database: sqlite3.Connection,
-    study: str,
-    series: Iterable[str] | None = None,
-    instances: Iterable[str] | None = None,
-) -> list[tuple[str, bytes]]:
-    """The series of a study and their entries as JSON, in order; those that are named, or have one of the
-    instances that are named.
-    """
-    text = "SELECT e.uid, e.entry FROM series e WHERE e.study = (SELECT id FROM study WHERE uid = ?)"
-    parameters = [study]
-    if series is not None:
-        text += " AND e.uid IN (SELECT value FROM json_each(?))"
-        parameters.append(orjson.dumps(list(series)).decode())
-    if instances is not None:
-        text += (
-            " AND e.id IN (SELECT i.series FROM instance i WHERE i.uid IN (SELECT value FROM json_each(?)))"
-        )
-        parameters.append(orjson.dumps(list(instances)).decode())
-    return list(database.execute(text + " ORDER BY e.number, e.uid", parameters))

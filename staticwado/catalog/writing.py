@@ -1,90 +1,40 @@
 """Rows into the tables of the catalog, and out of them again.
 
-One rule: whatever is derived from a study (members, tallies, words, trigrams) changes with its row, in the
-same transaction.
+One rule: whatever is derived from a study (terms, profiles, tallies) changes with its row, in the same
+transaction: who has written calls `flush` before it ends.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import orjson
 
 from staticwado.catalog.columns import (
     COLUMNS,
-    GROUPS,
-    NAMES,
-    SEPARATOR,
     StudyColumns,
+    Term,
+    last_of_second,
     series_columns,
     study_columns,
 )
+from staticwado.catalog.packing import pack
 from staticwado.catalog.rows import Entry, FreshInstance, SeriesRow, Stamp, StudyRow
-from staticwado.catalog.schema import HAS_TRIGRAMS, WORD_COLUMNS
-from staticwado.dicomweb.names import hiragana, words_of
+from staticwado.catalog.terms import TermWriter
 
-ALL, IRREGULAR = "", "irregular"
-"""The kinds under which regular and irregular studies are counted."""
-SEX = "sex"
-SETS = "all:"
-"""Before a kind: how many studies have exactly these members."""
-TOTAL = "total:"
-"""Before a kind: how many there are on all days."""
-JOINED = "+"
-"""Behind the name of a name: all words of a group written together."""
-LONGEST_WORD = 64
-"""Letters of a word up to which typing errors are looked for."""
-_NAMES = (
-    "uid",
-    "date",
-    "time",
-    "clock",
-    "regular",
-    *COLUMNS,
-    "modality",
-    "sop_class",
-    "size",
-    "mtime",
-    "inode",
-)
+_NAMES = ("uid", "date", "time", "clock", "profile", *COLUMNS, "size", "mtime", "inode")
 _SET = ", ".join(f"{name} = ?" for name in _NAMES)
 # S608: what is put into these texts are names of columns, never values
-_INSERT = f"INSERT INTO study ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608
-_UPDATE = f"UPDATE study SET {_SET} WHERE id = ?"  # noqa: S608
-_KNOWN = f"SELECT id, {', '.join(_NAMES[:-3])} FROM study WHERE uid = ?"  # noqa: S608
-_COUNT = (
-    "INSERT INTO tally VALUES (?, ?, ?, ?) ON CONFLICT (kind, value, date) DO UPDATE SET n = n + excluded.n"
-)
-_UNCOUNT = "DELETE FROM tally WHERE kind = ? AND value = ? AND date = ? AND n <= 0"
-_WORDS, _MARKS = ", ".join(WORD_COLUMNS), ", ".join("?" * len(WORD_COLUMNS))
-_TRIGRAMS = f"INSERT INTO trigram (rowid, {_WORDS}) VALUES (?, {_MARKS})"  # noqa: S608
-_FORGET_TRIGRAMS = f"INSERT INTO trigram (trigram, rowid, {_WORDS}) VALUES ('delete', ?, {_MARKS})"  # noqa: S608
-
-
-def misspellings(word: str) -> Iterator[str]:
-    """`word`, and what is left of it without one of its letters: two words that differ by one typo have
-    one of these in common.
-    """
-    if len(word) <= LONGEST_WORD:
-        yield from {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}
-
-
-def joined(values: Iterable[str]) -> str:
-    """Members in one text, each with a separator before and behind it."""
-    text = SEPARATOR.join(values)
-    return f"{SEPARATOR}{text}{SEPARATOR}" if text else ""
-
-
-def words_of_names(texts: Mapping[str, str]) -> set[tuple[str, str]]:
-    """Which name has which words in its groups; all words of a group together are one too."""
-    found = set()
-    for name in NAMES.values():
-        for group in GROUPS:
-            words = words_of(texts.get(name + group, ""))
-            found |= {(name, word) for word in words}
-            if words:
-                found.add((name + JOINED, "".join(words)))
-    return found
+_INSERT = f"INSERT INTO study (id, {', '.join(_NAMES)}) VALUES (?, {', '.join('?' * len(_NAMES))})"  # noqa: S608
+_UPDATE = f"UPDATE study SET id = ?, {_SET} WHERE id = ?"  # noqa: S608
+_KNOWN = f"SELECT id, date, profile, {', '.join(COLUMNS)} FROM study WHERE uid = ?"  # noqa: S608
+_COUNT = "INSERT INTO tally VALUES (?, ?, ?) ON CONFLICT (profile, date) DO UPDATE SET n = n + excluded.n"
+_UNCOUNT = "DELETE FROM tally WHERE profile = ? AND date = ? AND n <= 0"
+_PROFILE = "SELECT id FROM profile WHERE sex = ? AND modality = ? AND sop_class = ?"
+EVERY = 0
+"""The profile under which all regular studies are counted, day by day."""
+NO_PROFILE = -1
+"""That of irregular studies."""
 
 
 class Writer:
@@ -93,79 +43,192 @@ class Writer:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._has_claims = database.execute("SELECT 1 FROM claim LIMIT 1").fetchone() is not None
-        self._has_trigrams = database.execute(HAS_TRIGRAMS).fetchone() is not None
+        self._terms = TermWriter(database)
+        self._tallies: Counter[tuple[int, str]] = Counter()
+        self._profiles: dict[Term, int] = {}
+        self._last: dict[int, int] = {}
+        self._next_series: int | None = None
+
+    def flush(self) -> None:
+        """Write what has been counted."""
+        self._terms.flush()
+        counted = [(*key, n) for key, n in self._tallies.items() if n]
+        self._database.executemany(_COUNT, counted)
+        totals: Counter[int] = Counter()
+        for profile, _, n in counted:
+            totals[profile] += n
+        changed = [(n, profile) for profile, n in totals.items() if n]
+        self._database.executemany("UPDATE profile SET n = n + ? WHERE id = ?", changed)
+        self._database.executemany(_UNCOUNT, (key[:2] for key in counted if key[2] < 0))
+        self._database.execute("DELETE FROM profile WHERE n <= 0")
+        self._profiles = {}
+        self._tallies.clear()
+
+    # -- Studies ---------------------------------------------------------------------------------------------
 
     def put_study(self, uid: str, entry: Entry, stamp: Stamp | None) -> int:
         """The row of a study, in place of what there was; returns its number."""
         columns = study_columns(uid, entry)
-        texts, members = columns.texts, columns.members
-        row = (
-            *(uid, columns.date, columns.time, columns.clock, columns.is_regular),
-            *(texts.get(name, "") for name in COLUMNS),
-            *(joined(members.get(kind, ())) for kind in ("modality", "sop_class")),
-            *(stamp or (None, None, None)),
-        )
         known = self._database.execute(_KNOWN, (uid,)).fetchone()
+        number = self._number(columns, None if known is None else known[0])
+        profile = self._count(columns) if number > 0 else NO_PROFILE
+        terms = [self._terms.add(name, columns.terms.get(name)) if number > 0 else 0 for name in COLUMNS]
+        clock = columns.clock if number > 0 else -1
+        row = (uid, columns.date, columns.time, clock, profile, *terms, *(stamp or (None, None, None)))
         if known is None:
-            number = self._database.execute(_INSERT, row).lastrowid or 0
-            self._derive(number, uid, columns)
+            self._database.execute(_INSERT, (number, *row))
         else:
-            number = int(known[0])
-            is_same = known[1:] == row[: len(known) - 1]
-            if not is_same:
-                self._forget(known)
-            self._database.execute(_UPDATE, (*row, number))
-            if not is_same:
-                self._derive(number, uid, columns)
-        body = orjson.dumps(entry)
+            self._uncount(known)
+            self._database.execute(_UPDATE, (number, *row, known[0]))
+            if number != known[0]:
+                self._renumber(known[0], number)
+        body = pack(orjson.dumps(entry), uid)
         self._database.execute("INSERT OR REPLACE INTO study_entry VALUES (?, ?)", (number, body))
         return number
+
+    def _number(self, columns: StudyColumns, known: int | None) -> int:
+        """A number whose place among others is that of the study's second; below zero for irregular ones."""
+        first, last = 0, 0
+        if columns.is_regular:
+            first = columns.first_number
+            last = last_of_second(first)
+            if known is not None and first <= known <= last:
+                return known
+            if first not in self._last:
+                found = self._database.execute(
+                    "SELECT max(id) FROM study WHERE id BETWEEN ? AND ?", (first, last)
+                ).fetchone()[0]
+                self._last[first] = first if found is None else found
+            self._last[first] += 1
+            if self._last[first] < last:
+                return self._last[first]
+        elif known is not None and known < 0:
+            return known
+        if -1 not in self._last:
+            found = self._database.execute("SELECT min(id) FROM study").fetchone()[0]
+            self._last[-1] = min(found or 0, 0)
+        self._last[-1] -= 1
+        return self._last[-1]
+
+    def _renumber(self, old: int, new: int) -> None:
+        self._database.execute("UPDATE series SET study = ? WHERE study = ?", (new, old))
+        self._database.execute("UPDATE fresh SET study = ? WHERE study = ?", (new, old))
+        self._database.execute("DELETE FROM study_entry WHERE id = ?", (old,))
+
+    def _count(self, columns: StudyColumns) -> int:
+        profile = self._profiles.get(columns.profile)
+        if profile is None:
+            row = self._database.execute(_PROFILE, columns.profile).fetchone()
+            if row is None:
+                made = "INSERT INTO profile (sex, modality, sop_class, n) VALUES (?, ?, ?, 0) RETURNING id"
+                row = self._database.execute(made, columns.profile).fetchone()
+            profile = self._profiles[columns.profile] = int(row[0])
+        self._tallies[profile, columns.date] += 1
+        self._tallies[EVERY, columns.date] += 1
+        return profile
+
+    def _uncount(self, known: Sequence[int]) -> None:
+        number, date, profile, *terms = known
+        if number > 0:
+            self._tallies[profile, str(date)] -= 1
+            self._tallies[EVERY, str(date)] -= 1
+            for term in terms:
+                self._terms.drop(term)
 
     def remove_study(self, uid: str) -> None:
         """Nothing is left of a study."""
         known = self._database.execute(_KNOWN, (uid,)).fetchone()
         if known is None:
             return
-        self._forget(known)
+        self._uncount(known)
         number = known[0]
-        for (series,) in self._database.execute(
-            "SELECT id FROM series WHERE study = ?", (number,)
-        ).fetchall():
-            self._remove_series(series)
+        found = self._database.execute("SELECT id, modality FROM series WHERE study = ?", (number,))
+        for series, modality in found.fetchall():
+            self._remove_series(series, modality)
         self._database.execute("DELETE FROM fresh WHERE study = ?", (number,))
         self._database.execute("DELETE FROM study_entry WHERE id = ?", (number,))
         self._database.execute("DELETE FROM study WHERE id = ?", (number,))
         self._database.execute("DELETE FROM claim WHERE study = ?", (uid,))
+        self._last = {}
 
-    def put_all_series(self, study: int, given: Iterable[SeriesRow]) -> None:
+    def put_row(self, row: StudyRow) -> None:
+        """A study as its index files have it: nothing of it is fresh any more."""
+        is_new = self._database.execute("SELECT 1 FROM study WHERE uid = ?", (row.uid,)).fetchone() is None
+        number = self.put_study(row.uid, row.entry, row.stamp)
+        if is_new:
+            self._put_new_series(number, row)
+            return
+        self.put_all_series(number, row)
+        self._database.execute("DELETE FROM fresh WHERE study = ?", (number,))
+        self._database.execute("UPDATE study SET generation = NULL, merged = NULL WHERE id = ?", (number,))
+
+    # -- Series and instances --------------------------------------------------------------------------------
+
+    def _put_new_series(self, study: int, row: StudyRow) -> None:
+        """The series of a study of which nothing is there."""
+        if self._next_series is None:
+            found = self._database.execute("SELECT max(id) FROM series").fetchone()[0]
+            self._next_series = (found or 0) + 1
+        first = self._next_series
+        rows = {one.uid: one for one in row.series}
+        self._next_series += len(rows)
+        made = []
+        for number, series in enumerate(rows.values(), first):
+            place, modality = series_columns(series.uid, series.entry)
+            body = pack(orjson.dumps(series.entry), row.uid, series.uid)
+            made.append((number, study, series.uid, place, self._modality(modality), body))
+        self._database.executemany("INSERT INTO series VALUES (?, ?, ?, ?, ?, ?)", made)
+        self._put_places(
+            [(uid, number) for number, one in enumerate(rows.values(), first) for uid in one.instances]
+        )
+
+    def _modality(self, modality: str | None) -> int | None:
+        """The number of the modality of a series more; None if it is irregular."""
+        if modality is None:
+            return None
+        return self._terms.add("series_modality", (modality, "", "") if modality else None)
+
+    def put_all_series(self, study: int, row: StudyRow) -> None:
         """The series of a study and their instances, in place of what there was."""
-        known = dict(self._database.execute("SELECT uid, id FROM series WHERE study = ?", (study,)))
+        found = self._database.execute("SELECT uid, id, modality FROM series WHERE study = ?", (study,))
+        known = {uid: (number, modality) for uid, number, modality in found}
         places: list[tuple[str, int]] = []
-        for row in given:
-            is_known = known.pop(row.uid, None) is not None
-            number = self.put_series(study, row)
-            wanted = set(row.instances)
-            if is_known:
-                found = self._database.execute("SELECT uid FROM instance WHERE series = ?", (number,))
-                there = {uid for (uid,) in found}
+        for series in row.series:
+            before = known.pop(series.uid, None)
+            number = self._put(study, row.uid, series, before)
+            wanted = set(series.instances)
+            if before is not None:
+                rows = self._database.execute("SELECT uid FROM instance WHERE series = ?", (number,))
+                there = {uid for (uid,) in rows}
                 gone = ((uid, number) for uid in there - wanted)
                 self._database.executemany("DELETE FROM instance WHERE uid = ? AND series = ?", gone)
                 wanted -= there
             places += ((uid, number) for uid in wanted)
         self._put_places(places)
-        for number in known.values():
-            self._remove_series(number)
+        for number, modality in known.values():
+            self._remove_series(number, modality)
 
-    def put_series(self, study: int, row: SeriesRow) -> int:
+    def put_series(self, study: int, study_uid: str, row: SeriesRow) -> int:
         """The row of one series; returns its number."""
-        number, modality = series_columns(row.uid, row.entry)
-        found = self._database.execute(
-            "INSERT INTO series (study, uid, number, modality, entry) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (study, uid) DO UPDATE SET number = excluded.number, modality = excluded.modality,"
-            " entry = excluded.entry RETURNING id",
-            (study, row.uid, number, modality, orjson.dumps(row.entry)),
+        before = self._database.execute(
+            "SELECT id, modality FROM series WHERE uid = ? AND study = ?", (row.uid, study)
         ).fetchone()
-        return int(found[0])
+        return self._put(study, study_uid, row, before)
+
+    def _put(self, study: int, study_uid: str, row: SeriesRow, before: tuple[int, int | None] | None) -> int:
+        place, modality = series_columns(row.uid, row.entry)
+        term = self._modality(modality)
+        body = pack(orjson.dumps(row.entry), study_uid, row.uid)
+        if before is None:
+            self._next_series = None
+            made = "INSERT INTO series (study, uid, number, modality, entry) VALUES (?, ?, ?, ?, ?)"
+            return self._database.execute(made, (study, row.uid, place, term, body)).lastrowid or 0
+        self._terms.drop(before[1] or 0)
+        self._database.execute(
+            "UPDATE series SET number = ?, modality = ?, entry = ? WHERE id = ?",
+            (place, term, body, before[0]),
+        )
+        return before[0]
 
     def put_instances(self, series: int, instances: Iterable[str]) -> None:
         """Where instances are."""
@@ -185,93 +248,12 @@ class Writer:
                 "INSERT OR REPLACE INTO fresh VALUES (?, ?, ?, ?)", (study, one.series, one.uid, body)
             )
             found = self._database.execute(
-                "SELECT id FROM series WHERE study = ? AND uid = ?", (study, one.series)
+                "SELECT id FROM series WHERE uid = ? AND study = ?", (one.series, study)
             ).fetchone()
             if found is not None:
                 self.put_instances(found[0], (one.uid,))
 
-    def put_row(self, row: StudyRow) -> None:
-        """A study as its index files have it: nothing of it is fresh any more."""
-        number = self.put_study(row.uid, row.entry, row.stamp)
-        self.put_all_series(number, row.series)
-        self._database.execute("DELETE FROM fresh WHERE study = ?", (number,))
-        self._database.execute("UPDATE study SET generation = NULL, merged = NULL WHERE id = ?", (number,))
-
-    # -- What is derived -------------------------------------------------------------------------------------
-
-    def _derive(self, number: int, uid: str, columns: StudyColumns) -> None:
-        date, time, texts = columns.date, columns.time, columns.texts
-        kind = ALL if columns.is_regular else IRREGULAR
-        self._count(kind, date, texts.get(SEX, ""), columns.members, 1)
-        rows = (
-            (kind, value, date, time, uid, number, columns.clock)
-            for kind, all_ in columns.members.items()
-            for value in all_
-        )
-        self._database.executemany("INSERT INTO member VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        words = words_of_names(texts)
-        self._database.executemany(
-            "INSERT INTO word VALUES (?, ?)", ((f"{kind}:{word}", number) for kind, word in words)
-        )
-        for word in {word for _, word in words}:
-            if self._database.execute("INSERT OR IGNORE INTO lexicon VALUES (?)", (word,)).rowcount:
-                pairs = ((text, word) for text in misspellings(word))
-                self._database.executemany("INSERT OR IGNORE INTO misspelling VALUES (?, ?)", pairs)
-        self._index_trigrams(number, texts)
-
-    def _forget(self, known: tuple[Any, ...]) -> None:
-        """What is derived from a study goes."""
-        number, uid, date, time, _, is_regular, *found = known
-        texts = dict(zip(COLUMNS, found, strict=False))
-        members = {
-            kind: tuple(text[1:-1].split(SEPARATOR)) if text else ()
-            for kind, text in zip(("modality", "sop_class"), found[-2:], strict=True)
-        }
-        self._count(ALL if is_regular else IRREGULAR, date, texts[SEX], members, -1)
-        rows = ((kind, value, date, time, uid) for kind, all_ in members.items() for value in all_)
-        self._database.executemany(
-            "DELETE FROM member WHERE kind = ? AND value = ? AND date = ? AND time = ? AND uid = ?", rows
-        )
-        for kind, word in words_of_names(texts):
-            self._forget_word(f"{kind}:{word}", word, number)
-        self._index_trigrams(number, texts, forget=True)
-
-    def _forget_word(self, text: str, word: str, number: int) -> None:
-        self._database.execute("DELETE FROM word WHERE text = ? AND study = ?", (text, number))
-        for kind in (each + end for each in NAMES.values() for end in ("", JOINED)):
-            found = self._database.execute(
-                "SELECT 1 FROM word WHERE text = ?", (f"{kind}:{word}",)
-            ).fetchone()
-            if found is not None:
-                return
-        self._database.execute("DELETE FROM lexicon WHERE text = ?", (word,))
-        pairs = ((misspelt, word) for misspelt in misspellings(word))
-        self._database.executemany("DELETE FROM misspelling WHERE text = ? AND word = ?", pairs)
-
-    def _count(self, kind: str, date: str, sex: str, members: Mapping[str, tuple[str, ...]], n: int) -> None:
-        counted = [(kind, "", date, n), *([(SEX, sex, date, n)] if sex else [])]
-        counted += [(kind, value, date, n) for kind, values in members.items() for value in values]
-        counted += [(SETS + kind, joined(values), date, n) for kind, values in members.items()]
-        counted += [(TOTAL + kind, value, "", n) for kind, value, _, n in counted]
-        self._database.executemany(_COUNT, counted)
-        if n < 0:
-            keys = (key[:3] for key in counted)
-            self._database.executemany(_UNCOUNT, keys)
-
-    def _index_trigrams(self, number: int, texts: Mapping[str, str], *, forget: bool = False) -> None:
-        if not self._has_trigrams:
-            return
-        found = [
-            SEPARATOR.join(hiragana(texts.get(column + group, "")) for group in GROUPS).rstrip(SEPARATOR)
-            if column in NAMES.values()
-            else texts.get(column, "")
-            for column in WORD_COLUMNS
-        ]
-        if not any(found):
-            return
-        statement = _FORGET_TRIGRAMS if forget else _TRIGRAMS
-        self._database.execute(statement, (number, *found))
-
-    def _remove_series(self, series: int) -> None:
+    def _remove_series(self, series: int, modality: int | None) -> None:
+        self._terms.drop(modality or 0)
         self._database.execute("DELETE FROM instance WHERE series = ?", (series,))
         self._database.execute("DELETE FROM series WHERE id = ?", (series,))

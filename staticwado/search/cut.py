@@ -9,19 +9,9 @@ from itertools import islice
 import orjson
 
 from staticwado.catalog.below import SeriesOfStudies
+from staticwado.catalog.contents import has_trigrams, members_known, terms_of, words_like
 from staticwado.catalog.database import Reading
-from staticwado.catalog.selection import (
-    Place,
-    Studies,
-    count_every,
-    every_study,
-    has_trigrams,
-    irregular,
-    members_known,
-    order_of,
-    sets_known,
-    words_like,
-)
+from staticwado.catalog.selection import Place, Studies, count_every, every_study, irregular, order_of
 from staticwado.dicomweb.fields import Level
 from staticwado.search.index import IndexReader
 from staticwado.search.match import matches_filters
@@ -42,7 +32,7 @@ class CatalogSearch(Search):
             has_trigrams(database),
             lambda kind: members_known(database, kind),
             lambda word: words_like(database, word),
-            lambda kind: sets_known(database, kind),
+            lambda terms, most: terms_of(database, terms, most),
         )
         self._database = database
         self._conditions = plan(effort.query, known)

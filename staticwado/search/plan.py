@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from staticwado.catalog import below, conditions, names
-from staticwado.catalog.columns import DATES, GROUPS, MEMBERS, MODALITY, NAMES, TEXTS, TIME
+from staticwado.catalog.columns import DATES, MEMBERS, MODALITY, NAMES, SEX, TEXTS, TIME, Term
 from staticwado.catalog.conditions import ANYTHING, NEVER, Condition
-from staticwado.catalog.writing import LONGEST_WORD
+from staticwado.catalog.patterns import TRIGRAM, Sql, is_storable
+from staticwado.catalog.terms import LONGEST_WORD
 from staticwado.dicomweb.criteria import (
     Attribute,
     DateTime,
@@ -26,16 +27,16 @@ from staticwado.dicomweb.criteria import (
 )
 from staticwado.dicomweb.fields import Level
 from staticwado.dicomweb.moments import DAY, Period
-from staticwado.dicomweb.names import fold, has_kana, words_of
+from staticwado.dicomweb.names import GROUPS, fold, has_kana, words_of
 from staticwado.dicomweb.query import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Query
-from staticwado.search.names import is_nearly, matches_word
+from staticwado.search.names import is_nearly, matches_name, matches_word
 from staticwado.search.wildcards import has_wildcard, matches_wildcard
 
 STUDY_DATE = "00080020"
 _FARTHEST = 2
 """Days by which zones can move a date: from 12 hours west to 14 east."""
 _MOST_LIKE = 20_000
-"""Words like another one of which each is looked at."""
+"""Words, or names, like another one of which each is looked at."""
 _MOST_VALUES = 50
 """Values of one key that are put into one statement."""
 _LAST_DAY = date.max.toordinal()
@@ -50,8 +51,8 @@ class Known:
     """All values of the members of a kind."""
     words: Callable[[str], Sequence[str]]
     """Words of names that begin with one, or may differ from it by one typo."""
-    sets: Callable[[str], Sequence[str]]
-    """All sets of such values that studies have."""
+    terms: Callable[[Sql, int], Sequence[tuple[int, Term]]]
+    """So many of different names, with their numbers and folded groups."""
 
 
 def plan(query: Query, known: Known) -> list[Condition]:
@@ -109,8 +110,8 @@ class _Planner:
             return ANYTHING
         if tag in NAMES and wanted.vr == "PN":
             return self._name(NAMES[tag], wanted)
-        if tag in TEXTS and isinstance(test, Text | Every | Some | Empty):
-            return self._text(TEXTS[tag], wanted)
+        if (tag in TEXTS or tag == SEX) and isinstance(test, Text | Every | Some | Empty):
+            return self._text(TEXTS.get(tag, "sex"), wanted)
         if tag in MEMBERS:
             return self._member(MEMBERS[tag], wanted)
         if tag in (*DATES, TIME) and isinstance(test, Within | Empty):
@@ -126,7 +127,7 @@ class _Planner:
             return ANYTHING
         match wanted.test:
             case Empty():
-                return conditions.is_empty((column,))
+                return conditions.is_empty(column)
             case Text():
                 return self._one_text(column, wanted.test)
             case Every():
@@ -138,8 +139,7 @@ class _Planner:
 
     def _one_text(self, column: str, test: Text) -> Condition:
         if test.wildcards and has_wildcard(test.value):
-            trigrams = self._known.trigrams and column in conditions.WORD_COLUMNS
-            return conditions.is_like(column, test.value, trigrams=trigrams)
+            return conditions.is_like(column, test.value, trigrams=self._known.trigrams)
         return conditions.equals(column, test.value)
 
     def _member(self, kind: str, wanted: Attribute) -> Condition:
@@ -147,18 +147,16 @@ class _Planner:
             return ANYTHING
         match wanted.test:
             case Empty():
-                return conditions.is_empty((kind,))
+                return conditions.is_empty(kind)
             case OneOf():
-                return self._any_member(kind, sorted(wanted.test.uids))
+                return conditions.has_members(kind, sorted(wanted.test.uids))
             case Text():
-                return self._any_member(kind, self._values(kind, wanted.test))
+                return conditions.has_members(kind, self._values(kind, wanted.test))
             case Some():
                 values = [value for each in wanted.test.values for value in self._values(kind, each)]
-                return self._any_member(kind, list(dict.fromkeys(values)))
+                return conditions.has_members(kind, list(dict.fromkeys(values)))
             case Every():
-                return conditions.all_of(
-                    [conditions.has_member(kind, one.value) for one in wanted.test.values]
-                )
+                return conditions.has_members(kind, [one.value for one in wanted.test.values], " AND ")
         return ANYTHING
 
     def _values(self, kind: str, test: Text) -> list[str]:
@@ -166,16 +164,11 @@ class _Planner:
             return [test.value]
         return [value for value in self._known.members(kind) if matches_wildcard(test.value, value)]
 
-    def _any_member(self, kind: str, values: Sequence[str]) -> Condition:
-        if len(values) == 1:
-            return conditions.has_member(kind, values[0])
-        return conditions.has_some_member(kind, values, self._known.sets(kind))
-
     # -- Names -----------------------------------------------------------------------------------------------
 
     def _name(self, name: str, wanted: Attribute) -> Condition:
         if isinstance(wanted.test, Empty):
-            return conditions.is_empty([name + group for group in GROUPS])
+            return conditions.is_empty(name)
         if not isinstance(wanted.test, Text):
             return ANYTHING
         key = wanted.test.value
@@ -183,7 +176,7 @@ class _Planner:
             return self._fuzzy_name(name, key)
         if "=" not in key:
             part = fold(key).strip("*")
-            is_short = len(part) < conditions.TRIGRAM and fold(key) == f"*{part}*" and not has_wildcard(part)
+            is_short = len(part) < TRIGRAM and fold(key) == f"*{part}*" and not has_wildcard(part)
             if is_short and words_of(part) == [part] and not has_kana(part):
                 return names.has_part(name, part)
             return names.is_name(name, fold(key), trigrams=self._known.trigrams)
@@ -196,26 +189,41 @@ class _Planner:
         words = words_of(fold(key))
         if "=" in key or not words:
             return ANYTHING
-        if len(words) == 1 and conditions.is_storable(words[0]):
+        if len(words) == 1 and is_storable(words[0]):
             part = words[0].strip("*")
             if not has_wildcard(words[0]) and len(words[0]) < LONGEST_WORD - 1:
                 return self._resembling(name, words[0])
             # With two wildcards no typo makes one of it, and a text without separators lies in one word.
             if words[0] == fold(key) == f"*{part}*" and not has_wildcard(part):
                 return self._with_part(name, part)
-        return names.resembles(name, words, trigrams=self._known.trigrams)
+        return self._judged(name, key, words)
+
+    def _judged(self, name: str, key: str, words: Sequence[str]) -> Condition:
+        """Each different name that may be like `key` is looked at."""
+        candidates = names.resembling(name, words, trigrams=self._known.trigrams)
+        if candidates is None:
+            return ANYTHING
+        found = self._known.terms(candidates, _MOST_LIKE + 1)
+        if len(found) > _MOST_LIKE:
+            return conditions.has_term(name, candidates, is_exact=False)
+        like = [
+            number
+            for number, groups in found
+            if matches_name(key, dict(zip(GROUPS, groups, strict=True)), True)
+        ]
+        return conditions.is_term(name, like)
 
     def _resembling(self, name: str, word: str) -> Condition:
         like = self._known.words(word)
         if len(like) > _MOST_LIKE:
-            return names.resembles(name, [word], trigrams=self._known.trigrams)
+            return self._judged(name, word, [word])
         words = [one for one in like if matches_word(word, one)]
         return names.has_word(name, words, [one for one in like if is_nearly(word, one)])
 
     def _with_part(self, name: str, part: str) -> Condition:
-        if len(part) >= conditions.TRIGRAM:
+        if len(part) >= TRIGRAM:
             if has_kana(part):
-                return names.resembles(name, [f"*{part}*"], trigrams=self._known.trigrams)
+                return self._judged(name, f"*{part}*", [f"*{part}*"])
             return names.is_name(name, f"*{part}*", trigrams=self._known.trigrams)
         return names.has_part(name, part)
 
@@ -224,11 +232,7 @@ class _Planner:
     def _moment(self, wanted: Attribute) -> Condition:
         tag, test = wanted.tag.tag, wanted.test
         if not isinstance(test, Within):
-            return (
-                Condition("s.clock < 0", is_moment=True)
-                if tag == TIME
-                else conditions.is_empty((DATES[tag],))
-            )
+            return Condition("(s.clock < 0 AND s.id > 0)") if tag == TIME else conditions.is_empty(DATES[tag])
         if tag != TIME:
             return self._date(DATES[tag], test.period)
         if self._zone is not None:

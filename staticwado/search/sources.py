@@ -10,9 +10,10 @@ from typing import Protocol
 import orjson
 
 from staticwado.catalog.conditions import Condition
+from staticwado.catalog.contents import entries_of, series_of, study_of
 from staticwado.catalog.database import Reading
 from staticwado.catalog.lookup import fresh_of
-from staticwado.catalog.selection import Place, Studies, entries_of, irregular, order_of, series_of, study_of
+from staticwado.catalog.selection import Place, Studies, irregular, order_of
 from staticwado.dicomweb.query import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Query
 from staticwado.dicomweb.resource import Resource, View
 from staticwado.errors import TooMuch

@@ -6,6 +6,7 @@ It knows nothing of `staticwado`; the two have to agree.
 import re
 import unicodedata
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 Entry = dict[str, Any]
@@ -16,18 +17,25 @@ def values(entry: Entry, tag: str) -> list[Any]:
     return [one for one in entry.get(tag, {}).get("Value", []) if one is not None]
 
 
+@lru_cache(maxsize=4096)
 def expression(pattern: str, flags: int = 0) -> re.Pattern[str]:
     parts = [".*" if letter == "*" else "." if letter == "?" else re.escape(letter) for letter in pattern]
     return re.compile("".join(parts), re.DOTALL | flags)
 
 
+@lru_cache(maxsize=65536)
 def plain(text: str) -> str:
     apart = unicodedata.normalize("NFD", text)
     return "".join(letter for letter in apart if not unicodedata.combining(letter)).lower().replace("ø", "o")
 
 
 def is_name(key: str, name: dict[str, str]) -> bool:
-    groups = [re.sub(r"\^+$", "", plain(text)) for text in name.values()]
+    return _is_name(key, tuple(name.values()))
+
+
+@lru_cache(maxsize=65536)
+def _is_name(key: str, texts: tuple[str, ...]) -> bool:
+    groups = [re.sub(r"\^+$", "", plain(text)) for text in texts]
     wanted = plain(key)
     for group in groups:
         if expression(re.sub(r"\^+$", "", wanted)).fullmatch(group):
@@ -43,6 +51,7 @@ def is_name(key: str, name: dict[str, str]) -> bool:
     return False
 
 
+@lru_cache(maxsize=4096)
 def seconds(text: str) -> tuple[float, float]:
     """First second, and the one after the last, of a TM."""
     shape = {2: "%H", 4: "%H%M", 6: "%H%M%S"}[len(text)]
@@ -66,6 +75,7 @@ def is_time(key: str, time: str) -> bool:
     return (not first or moment >= seconds(first)[0]) and (not last or moment < seconds(last)[1])
 
 
+@lru_cache(maxsize=65536)
 def is_both(days: str, times: str, date: str, time: str) -> bool:
     (first_day, last_day), (first_time, last_time) = ends(days), ends(times)
     moment = datetime.strptime(date, "%Y%m%d") + timedelta(seconds=seconds(time)[0])
