@@ -5,7 +5,7 @@ wait for nothing but the moment in which a note is removed (docs/decisions/0009)
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 
@@ -17,6 +17,8 @@ from staticwado.ingest.catalogue import catalog_of, has_catalog, rebuild, take_o
 from staticwado.ingest.healing import heal
 from staticwado.ingest.summarise import Summarised, summarise
 from staticwado.ingest.whole_index import refresh_index
+from staticwado.store.journal import Mark, parse_journal
+from staticwado.store.local import Stat
 
 log = logging.getLogger("staticwado.ingest")
 
@@ -62,13 +64,21 @@ def _settle_some(archive: Archive, studies: list[str], catalog: Catalog | None, 
         seen = done.seen[study]
         # The catalog first: a reader finds in it, or in the journal, whatever was acknowledged. It is left as
         # it is where the journal goes on: it may hold more than the summaries then.
-        is_current = partial(archive.is_summarised, study, mark, seen)
+        is_current = partial(_may_be_told, archive, study, mark, seen)
         if not keep and (catalog is None or take_over(archive, catalog, study, is_current)):
             archive.clear_pending(study, mark, seen)
         elif keep or is_current():
             done.untold.add(study)
     done.seen.clear()
     return done
+
+
+def _may_be_told(archive: Archive, study: str, mark: Mark, seen: Mapping[tuple[str, str], Stat]) -> bool:
+    """Whether the catalog may be told what the summaries say now: it holds no more. Nobody merges into it
+    while all of the study must be looked at; readers wait for the summaries then.
+    """
+    whole = parse_journal(archive.pending_lines(study)).whole
+    return whole or archive.is_summarised(study, mark, seen)
 
 
 def settle_index(archive: Archive, catalog: Catalog | None = None) -> None:

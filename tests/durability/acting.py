@@ -51,9 +51,13 @@ def item(
     comment: str = "one",
     image: bool = True,
     instance: str | None = None,
+    side: int = 8,
 ) -> Item:
-    """A small instance: a frame, a comment, and a value kept as bulkdata, which every fifth shares."""
-    shape: dict[str, Any] = {"rows": 8, "columns": 8, "frames": factories.pixels(8, 8, seed=seed)}
+    """A small instance: a frame, a comment, and a value kept as bulkdata, which every fifth shares.
+
+    `side`: rows and columns of the frame.
+    """
+    shape: dict[str, Any] = {"rows": side, "columns": side, "frames": factories.pixels(side, side, seed=seed)}
     uid = instance or factories.uid("instance", study, series, seed)
     data = factories.instance(
         SOPInstanceUID=uid,

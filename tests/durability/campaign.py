@@ -9,11 +9,14 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tests.durability import databases
 from tests.durability.acting import Site, item
 from tests.durability.faults import ERRORS, SHORT, Broken, break_at
 from tests.durability.judging import space
 from tests.durability.killing import Base, Kills, count_calls, kill_at, kill_writers
+from tests.durability.lives import Season
 from tests.durability.recording import Verdict, cut_power, record
+from tests.durability.witness import differences, watch
 from tests.durability.workloads import WORKLOADS, Workload
 
 Tell = Callable[[str], None]
@@ -102,6 +105,61 @@ def random_kills(rounds: int, writers: int, seed: int, tell: Tell) -> Kills:
 
 def _first(site: Site) -> None:
     site.create([item(1)])
+
+
+def server(kills_wanted: int, seed: int, tell: Tell, lives: int = 6) -> Kills:
+    """Kill servers, their workers and commands beside them, until there were so many kills."""
+    total = Kills()
+    restarts, number = 0, 0
+    while total.kills < kills_wanted:
+        folder = place()
+        (folder / "archive").mkdir()
+        season = Season(folder / "archive", random.Random(seed + number))
+        try:
+            for _ in range(lives):
+                season.live()
+            season.kills.wrong = season.end()
+        finally:
+            if not season.kills.wrong:
+                shutil.rmtree(folder, ignore_errors=True)
+        total.add(season.kills)
+        restarts += season.restarts
+        _say(
+            f"season {seed + number}{f' (kept: {folder})' if season.kills.wrong else ''}",
+            f"{season.kills.kills} kills, {season.restarts} restarts, {len(season.ledger.items)} instances",
+            season.kills.wrong,
+            tell,
+        )
+        number += 1
+    return total
+
+
+def witnessed(workloads: Iterable[Workload], tell: Tell) -> list[str]:
+    """Compare the record of each workload with what strace saw; what only one of them saw."""
+    folder = place()
+    try:
+        watch(folder, [one.name for one in workloads])
+        count, wrong = differences(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    _say("witness", f"{count} calls and bytes that both saw", wrong, tell)
+    return wrong
+
+
+def sqlite(every: int, seed: int, tell: Tell) -> Broken:
+    """Let every statement to the databases (each `every`-th) fail with each error, once and from there on."""
+    total = Broken()
+    folder = place()
+    try:
+        base = Base.make(databases.STORY, folder)
+        for number in range(1 + seed % every, databases.statements(base, folder / "run") + 1, every):
+            for error in range(len(databases.ERRORS)):
+                for lasting in (False, True):
+                    total.add(databases.break_at(base, folder / "run", number, error, lasting=lasting))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    _say("databases", f"{total.runs} faults", total.wrong, tell)
+    return total
 
 
 def faults(workloads: Iterable[Workload], every: int, seed: int, tell: Tell) -> Broken:

@@ -20,7 +20,7 @@ from tests.durability.killing import Base
 from tests.durability.promises import GONE
 from tests.durability.watching import watched
 
-ERRORS = (errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EACCES, errno.EROFS)
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EACCES, errno.EROFS, errno.EINTR)
 SHORT = 0
 """Instead of an error: a write takes one byte only."""
 _CHANGING = frozenset("create write mkdir rename link unlink rmdir truncate fsync syncfs".split())

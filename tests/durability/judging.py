@@ -73,7 +73,7 @@ def content_of(archive: Archive, uids: UIDS) -> str:
     return digest.hexdigest()
 
 
-def _broken(archive: Archive, when: str) -> tuple[list[str], dict[str, str]]:
+def broken(archive: Archive, when: str) -> tuple[list[str], dict[str, str]]:
     """What is visible and broken, and the content of what is not, by its place."""
     wrong: list[str] = []
     found: dict[str, str] = {}
@@ -89,13 +89,13 @@ def judge(root: Path, owed: Owed) -> list[str]:
     """What is wrong with the archive in `root` of which `owed` was said, before and after its repair."""
     wrong: list[str] = []
     if (root / layout.MARKER).exists():
-        wrong, _ = _broken(Archive(str(root)), "before the repair")
+        wrong, _ = broken(Archive(str(root)), "before the repair")
     try:
         archive = start_again(root)
     except StaticWadoError as error:
         return [*wrong, f"not started: {type(error).__name__}: {error}"]
-    more, found = _broken(archive, "after the repair")
-    wrong += [*more, *_promised(archive, owed, found)]
+    more, found = broken(archive, "after the repair")
+    wrong += [*more, *promised(archive, owed, found)]
     names = Counter(place.rpartition("/")[2] for place in found)
     wrong += [f"twice: {name}" for name, count in names.items() if count > 1]
     faults = verify(str(root), VerifyOptions(jobs=1)).findings.faults
@@ -105,7 +105,8 @@ def judge(root: Path, owed: Owed) -> list[str]:
     return wrong
 
 
-def _promised(archive: Archive, owed: Owed, found: dict[str, str]) -> Iterator[str]:
+def promised(archive: Archive, owed: Owed, found: dict[str, str]) -> Iterator[str]:
+    """What `found`, contents by place, has that it may not have, and lacks that it must have."""
     none = frozenset([GONE])
     for place in {*owed, *found}:
         may, content = owed.get(place, none), found.get(place, GONE)

@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,8 @@ def in_child(work: Callable[[int], None]) -> tuple[int, int]:
         os.close(reading)
         work(writing)
         code = 0
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(code)
 
@@ -133,7 +136,8 @@ def kill_at(base: Base, place: Path, number: int, *, torn: bool = False) -> Kill
     _, status = os.waitpid(child, 0)
     killed = os.WIFSIGNALED(status)
     result = Kills(int(killed), int(not killed))
-    if not killed and os.waitstatus_to_exitcode(status) != 0:
+    # A write that took one byte only may be told as an error, before there is a next call.
+    if not killed and not torn and os.waitstatus_to_exitcode(status) != 0:
         result.wrong.append(f"{base.workload.name}: it ended with an error before call {number}")
     where = f"{base.workload.name}, killed at call {number}{' (torn)' if torn else ''}: "
     result.wrong += [where + one for one in judge(site.root, owed)]

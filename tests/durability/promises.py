@@ -43,6 +43,12 @@ class Promises:
             self.owed = {one: may for one, may in self.owed.items() if one != place}  # as if never begun
             self._told(self.owed)
 
+    def forget(self, place: str) -> None:
+        """Nothing was ever there."""
+        with self._lock:
+            self.owed = {one: may for one, may in self.owed.items() if one != place}
+            self._told(self.owed)
+
     def _set(self, place: str, contents: frozenset[str]) -> None:
         self.owed = {**self.owed, place: contents}
         self._told(self.owed)

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from staticwado import layout
 from staticwado.ingest import trash
+from staticwado.ingest.background import Settler
+from staticwado.ingest.catalogue import open_catalog
 from staticwado.ingest.intake import IntakeOptions
 from staticwado.ingest.restore import restore
 from staticwado.ingest.settle import index, settle
@@ -162,6 +165,28 @@ def _delete_and_empty(site: Site) -> None:
     trash.empty(site.archive, timedelta(0))
 
 
+def _three_owed(site: Site) -> None:
+    _three(site)
+    site.take([item(4), item(5, study=1)])
+
+
+def _settle_behind(site: Site) -> None:
+    """What the process behind a server does once it has been quiet."""
+    catalog = open_catalog(site.archive.store.path(layout.CATALOG))
+    settler = Settler(site.archive, catalog, after=0.0)
+    try:
+        while settler.look():
+            pass
+        settler.finish()
+    finally:
+        if catalog is not None:
+            catalog.close()
+
+
+def _settle_while_taking(site: Site) -> None:
+    together(lambda: _settle_behind(site), lambda: site.take([item(6), item(7, study=1)]))
+
+
 def _delete_while_taking(site: Site) -> None:
     together(lambda: site.delete([item(1)]), lambda: site.take([item(5)]))
 
@@ -184,5 +209,7 @@ STORING = [
     Workload("trash: undo", _two_deleted, _restore),
     Workload("trash: delete and empty", _three, _delete_and_empty),
     Workload("delete: while taking in", _three, _delete_while_taking),
+    Workload("settle: behind a server", _three_owed, _settle_behind),
+    Workload("settle: while taking in", _three_owed, _settle_while_taking),
 ]
 WORKLOADS = CREATING + STORING

@@ -1,12 +1,24 @@
 """Settling does without what is derived."""
 
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 
 from staticwado import layout
 from staticwado.archive import Archive
+from staticwado.catalog.database import Catalog
+from staticwado.dicomweb.query import parse_query
 from staticwado.dicomweb.resource import Resource, View
+from staticwado.ingest.catalogue import rebuild
+from staticwado.ingest.intake import Intake
+from staticwado.ingest.live import Live
 from staticwado.ingest.outcome import Reason
 from staticwado.ingest.settle import index, settle
+from staticwado.ingest.source import BytesSource
+from staticwado.search.engine import Engine
+from staticwado.store.journal import Mark
+from staticwado.store.local import Stat
 from tests import factories
 from tests.ingest.conftest import Convert, outcomes, put
 
@@ -39,3 +51,38 @@ def test_an_instance_is_refused_in_another_series_from_the_first_run_on(
     assert [one.reason for one in report.outcomes if not one.ok] == [Reason.DUPLICATE_SOP_INSTANCE]
     again = convert(put(tmp_path / "in", {"1": data, "2": elsewhere}))
     assert sorted(outcomes(again)) == ["failed", "unchanged"]
+
+
+class _Busy(Archive):
+    """An archive into which somebody stores while it is asked whether summaries hold everything."""
+
+    store_now: Callable[[], object] | None = None
+
+    def is_summarised(
+        self, study: str, mark: Mark, seen: Mapping[tuple[str, str], Stat] = MappingProxyType({})
+    ) -> bool:
+        act, self.store_now = self.store_now, None
+        if act is not None:
+            act()
+        return super().is_summarised(study, mark, seen)
+
+
+def test_what_was_stored_before_a_search_is_found_while_others_store_and_delete(root: Path) -> None:
+    archive = _Busy(str(root), create=True)
+    archive.create_marker()
+    study, uid = factories.uid("study", 0), factories.uid("instance", 0, 0, 2)
+    first, second, third = (BytesSource(str(one), data) for one, data in enumerate(factories.series_of(3)))
+    with closing(Catalog(archive.store.path(layout.CATALOG))) as catalog:
+        rebuild(archive, catalog)
+        intake = Intake(archive, catalog=catalog)
+        intake.take([first])
+        settle(archive, catalog=catalog)
+        archive.mark_pending(study)  # as a deletion does: all of the study must be looked at
+        intake.take([second])
+        archive.store_now = lambda: intake.take([third])
+        live = Live(archive, catalog)
+        query = parse_query(Resource(View.INSTANCES, study), [("SOPInstanceUID", uid)])
+        assert len(Engine(archive, catalog=catalog, live=live).search(query).found) == 1
+        assert archive.store_now is None
+        intake.close()
+    assert archive.pending() == [study]
