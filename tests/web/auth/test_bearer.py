@@ -71,7 +71,7 @@ def test_without_a_token_nothing_is_said_and_no_error_is_named(believing: Client
         {"sub": None},
         {"sub": 7},
     ],
-    ids=str,
+    ids=lambda changes: " ".join(f"{name} {type(value).__name__}" for name, value in changes.items()),
 )
 def test_a_token_with_wrong_claims_is_refused(
     believing: Client, lasting_issuer: Issuer, changes: dict[str, Any]
