@@ -33,10 +33,16 @@ class Source:
 
     ids: Sql
     """Selects the numbers of studies `s`; ends within its WHERE. None comes twice."""
-    count: Sql | None = None
-    """A quicker statement that counts them."""
-    has_profile: bool = True
-    """The index that finds them has their profile."""
+    count: Sql | int | None = None
+    """A quicker statement that counts them, or how many they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Terms that a column may have, the rows `d`: `found` selects them, from FROM on."""
+
+    column: str
+    found: Sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +66,13 @@ class Condition:
     """It asks this, and nothing else."""
     profile: Sql | None = None
     """It asks this of the profile, the row `p`, and nothing else."""
+    terms: Terms | None = None
+    """It asks this, and nothing else."""
     holds_for_irregular: bool = False
     """It speaks of no column, and so of irregular studies too."""
 
 
-NEVER = Condition("0", source=Source(Sql("SELECT s.id FROM study s WHERE 0"), Sql("SELECT 0")))
+NEVER = Condition("0", source=Source(Sql("SELECT s.id FROM study s WHERE 0"), 0))
 ANYTHING = Condition("1", is_exact=False)
 
 
@@ -73,11 +81,21 @@ ANYTHING = Condition("1", is_exact=False)
 
 def has_term(column: str, terms: Sql, *, is_exact: bool = True) -> Condition:
     """The term of a column is one of those, the rows `d`, that `terms`, from FROM on, selects."""
-    chosen = f"SELECT d.id {terms.text}"
-    ids = f"SELECT s.id FROM study s INDEXED BY study_{column} WHERE s.{column} IN ({chosen})"  # noqa: S608
+    numbers = Sql(f"SELECT d.id {terms.text}", terms.parameters)
     count = Sql(f"SELECT total(d.n) {terms.text}", terms.parameters)
-    source = Source(Sql(ids, terms.parameters), count)
-    return Condition(f"s.{column} IN ({chosen})", terms.parameters, is_exact, source)
+    return replace(_numbered(column, numbers, count), is_exact=is_exact, terms=Terms(column, terms))
+
+
+def has_number(column: str, numbers: Sequence[int], count: int) -> Condition:
+    """The term of a column has one of `numbers`, as that of `count` studies has."""
+    given = orjson.dumps(list(numbers)).decode()
+    return _numbered(column, Sql("SELECT value FROM json_each(?)", (given,)), count)
+
+
+def _numbered(column: str, numbers: Sql, count: Sql | int) -> Condition:
+    where = f"s.{column} IN ({numbers.text})"
+    ids = f"SELECT s.id FROM study s INDEXED BY study_{column} WHERE {where}"  # noqa: S608
+    return Condition(where, numbers.parameters, source=Source(Sql(ids, numbers.parameters), count))
 
 
 def of_kind(column: str, where: str, parameters: Parameters = ()) -> Sql:
@@ -168,7 +186,7 @@ def has_members(column: str, values: Sequence[str], word: str = " OR ") -> Condi
 
 
 def _found(where: str, parameters: Parameters) -> Source:
-    return Source(Sql(f"SELECT s.id FROM study s WHERE {where} AND s.id > 0", parameters), has_profile=False)  # noqa: S608
+    return Source(Sql(f"SELECT s.id FROM study s WHERE {where} AND s.id > 0", parameters))  # noqa: S608
 
 
 def is_one_of(uids: Iterable[str]) -> Condition:
@@ -271,7 +289,7 @@ def all_of(conditions: Sequence[Condition]) -> Condition:
             "".join((source.ids.text, *(f" AND {one.where}" for one in more))),
             (*source.ids.parameters, *(value for one in more for value in one.parameters)),
         )
-        source = Source(ids, has_profile=source.has_profile)
+        source = Source(ids)
     return replace(_together(conditions, " AND ", "1"), source=source)
 
 

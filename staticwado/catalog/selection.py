@@ -6,18 +6,23 @@ but by `irregular`.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
 import orjson
 
 from staticwado.catalog.columns import second_of
-from staticwado.catalog.conditions import Condition, Days, Source
+from staticwado.catalog.conditions import Condition, Days, Source, has_number
 from staticwado.catalog.patterns import Sql
 from staticwado.catalog.writing import EVERY
 
 FEW = 2_000
-"""Studies that are sorted without another thought."""
+"""Studies that are sorted, and terms that are put into a list, without another thought."""
+_STEP = 4
+"""How much longer it takes to walk past a study than to find one by an index."""
+_MORE = 50
+"""Studies that are read behind a page, as its last second may have more of them."""
 _ORDER = "ORDER BY s.date DESC, s.time DESC, s.uid"
 _PLACE = "SELECT s.id, s.date, s.time, s.uid FROM study s"
 _WALK = "FROM study s INDEXED BY study_order WHERE s.id > 0"
@@ -40,7 +45,8 @@ class Studies:
         self._database = database
         self._days = _meet([one.days for one in conditions if one.days is not None])
         self._profiles = self._select_profiles([one.profile for one in conditions if one.profile is not None])
-        self._others = [one for one in conditions if one.days is None and one.profile is None]
+        others = [one for one in conditions if one.days is None and one.profile is None]
+        self._others = [self._look_up(one) for one in others]
         self.is_exact = all(one.is_exact for one in conditions)
         self._driver = self._choose()
 
@@ -52,6 +58,18 @@ class Studies:
         rows = self._database.execute(text, tuple(value for one in wanted for value in one.parameters))
         return orjson.dumps([number for (number,) in rows]).decode()
 
+    def _look_up(self, condition: Condition) -> Condition:
+        """`condition` by the numbers of its terms, if these are few: to look for them once is enough."""
+        if condition.terms is None:
+            return condition
+        found = condition.terms.found
+        text = f"SELECT d.id, d.n {found.text} LIMIT {FEW + 1}"
+        rows = self._database.execute(text, found.parameters).fetchall()
+        if len(rows) > FEW:
+            return condition
+        numbers = has_number(condition.terms.column, [number for number, _ in rows], sum(n for _, n in rows))
+        return replace(numbers, is_exact=condition.is_exact)
+
     def _choose(self) -> Condition | None:
         """The condition whose studies are fewest."""
         found = [(one.source, one) for one in self._others if one.source is not None]
@@ -62,7 +80,7 @@ class Studies:
     def _size(self, source: Source) -> int:
         """How many studies a source has, or that there are many."""
         if source.count is not None:
-            return self._one(source.count)
+            return source.count if isinstance(source.count, int) else self._one(source.count)
         text = f"SELECT count(*) FROM ({source.ids.text} LIMIT {FEW})"  # noqa: S608
         return self._one(Sql(text, source.ids.parameters))
 
@@ -116,7 +134,7 @@ class Studies:
         source = self._driver.source if self._driver is not None else None
         is_alone = len(self._others) == 1 and self._days is None and self._profiles is None
         if is_alone and source is not None and source.count is not None:
-            return self._one(source.count)
+            return self._size(source)
         found = self.select()
         return self._one(Sql(f"SELECT count(*) FROM ({found.text})", found.parameters))  # noqa: S608
 
@@ -141,13 +159,19 @@ class Studies:
         if start >= stop:
             return []
         is_sourced = self._driver is not None or (self._profiles is not None and not self._others)
-        if is_sourced and (count <= FEW or count * count < self._within() * stop):
+        if is_sourced and self._is_better_sorted(count, stop):
             return self._sorted(start, stop)
         found = self._walk("s.id, s.date, s.time, s.uid")
         rows = self._database.execute(
             f"{found.text} {_ORDER} LIMIT {stop - start} OFFSET {start}", found.parameters
         )
         return [Place(*row) for row in rows]
+
+    def _is_better_sorted(self, count: int, stop: int) -> bool:
+        """Whether to look at all that the driver finds takes less than to walk until the page is full."""
+        source = self._driver.source if self._driver is not None else None
+        size = source.count if source is not None and isinstance(source.count, int) else count
+        return size <= FEW or size * count < _STEP * self._within() * stop
 
     def _within(self) -> int:
         """How many studies the days asked for have."""
@@ -158,18 +182,26 @@ class Studies:
 
     def _sorted(self, start: int, stop: int) -> list[Place]:
         """The page by the numbers of all: rows are read of its studies and of those of the same seconds."""
-        found = self.select()
-        numbers = [number for (number,) in self._database.execute(found.text, found.parameters)]
-        numbers.sort(reverse=True)
+        numbers = self._latest(stop + _MORE)
+        if len(numbers) == stop + _MORE and second_of(numbers[-1]) == second_of(numbers[stop - 1]):
+            numbers = self._latest(-1)
         first, last = start, stop
         while first > 0 and second_of(numbers[first - 1]) == second_of(numbers[start]):
             first -= 1
         while last < len(numbers) and second_of(numbers[last]) == second_of(numbers[stop - 1]):
             last += 1
         places: list[Place] = []
-        for _, same in groupby(self._places(numbers[first:last]), lambda place: second_of(place.number)):
-            places += sorted(same, key=order_of)
+        for _, group in groupby(self._places(numbers[first:last]), lambda place: second_of(place.number)):
+            same = list(group)
+            places += sorted(same, key=order_of) if len(same) > 1 else same
         return places[start - first : stop - first]
+
+    def _latest(self, most: int) -> list[int]:
+        """The numbers of so many that are first in order; of all of them for -1."""
+        found = self.select()
+        # The plus keeps SQLite from walking through all studies in that order.
+        text = f"{found.text} ORDER BY +s.id DESC LIMIT ?"
+        return [number for (number,) in self._database.execute(text, (*found.parameters, most))]
 
     def _places(self, numbers: Sequence[int]) -> Iterator[Place]:
         text = f"{_PLACE} WHERE s.id = ?"

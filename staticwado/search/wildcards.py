@@ -6,6 +6,26 @@ def matches_wildcard(pattern: str, text: str) -> bool:
 
     Steps are at most the product of the lengths.
     """
+    if "?" in pattern:
+        return _matches_letters(pattern, text)
+    return _matches_runs(pattern.split("*"), text) if "*" in pattern else pattern == text
+
+
+def _matches_runs(parts: list[str], text: str) -> bool:
+    """Whether `text` is these parts, two or more, with any run between them."""
+    place, stop = len(parts[0]), len(text) - len(parts[-1])
+    if place > stop or not (text.startswith(parts[0]) and text.endswith(parts[-1])):
+        return False
+    for part in parts[1:-1]:
+        found = text.find(part, place, stop)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True
+
+
+def _matches_letters(pattern: str, text: str) -> bool:
+    """The same, letter by letter."""
     place = star = 0
     position = resume = 0
     starred = False

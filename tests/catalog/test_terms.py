@@ -16,7 +16,7 @@ from staticwado.catalog.names import is_name
 from staticwado.catalog.packing import mentions, pack, unpack
 from staticwado.catalog.rows import FreshInstance, StudyRow
 from staticwado.catalog.schema import Unusable
-from staticwado.catalog.selection import Studies, order_of
+from staticwado.catalog.selection import FEW, Studies, order_of
 from tests.catalog.test_database import rows_of_all_tables, series, study
 
 
@@ -98,6 +98,30 @@ def test_pages_of_studies_of_one_second_have_each_study_once(catalog: Catalog) -
         pages = [place.uid for start in range(0, 50, 8) for place in studies.page(50, start, start + 8)]
     assert pages == sorted(pages)
     assert len(set(pages)) == 50
+
+
+def test_a_page_has_the_first_of_a_second_that_goes_on_far_behind_it(catalog: Catalog) -> None:
+    uids = [f"1.{number % 7}.{number}" for number in range(150)]
+    catalog.replace([timed(uid, "20200101", "10") for uid in uids])
+    catalog.replace([timed("1.9", "20200102", "10")])
+    with catalog.reading() as database:
+        studies = Studies(database, [conditions.equals("patient", "P")])
+        pages = [place.uid for start in range(0, 151, 8) for place in studies.page(151, start, start + 8)]
+    assert pages == ["1.9", *sorted(uids)]
+
+
+def test_more_terms_than_are_put_into_a_list_find_the_same(catalog: Catalog) -> None:
+    rows = [study(f"1.{number}", f"P{number}", name=f"N{number % 3}") for number in range(FEW + 10)]
+    catalog.replace(rows)
+    some = [conditions.is_like("patient", "*9*", trigrams=True), is_name("name", "n1", trigrams=True)]
+    with catalog.reading() as database:
+        broad = Studies(database, [conditions.is_like("patient", "P*", trigrams=True)])
+        both = Studies(database, [conditions.is_like("patient", "P*", trigrams=True), *some])
+        counts = broad.count(), both.count()
+        found = {place.uid for place in both.page(counts[1], 0, FEW)}
+    expected = {f"1.{number}" for number in range(FEW + 10) if number % 3 == 1 and "9" in str(number)}
+    assert counts == (FEW + 10, len(expected))
+    assert found == expected
 
 
 def test_numbers_of_neighbouring_seconds_do_not_overlap() -> None:

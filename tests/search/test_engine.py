@@ -38,6 +38,11 @@ from tests.web.tree import STUDIES, make_tree
         ("(a", "(a", True),
         ("*ab*ab", "xabab", True),
         ("*ab*ab", "xabx", False),
+        ("ab*ba", "aba", False),
+        ("a*b*c", "abc", True),
+        ("a*bc*c", "abc", False),
+        ("*b*", "a*b", True),
+        ("a", "*", False),
     ],
 )
 def test_wildcards(pattern: str, text: str, expected: bool) -> None:
