@@ -29,14 +29,19 @@ def plain(text: str) -> str:
     return "".join(letter for letter in apart if not unicodedata.combining(letter)).lower().replace("ø", "o")
 
 
+def trimmed(name: str) -> str:
+    """A name without the spaces around its components, which mean nothing."""
+    return re.sub(r" *\^ *", "^", plain(name).strip(" "))
+
+
 def is_name(key: str, name: dict[str, str]) -> bool:
     return _is_name(key, tuple(name.values()))
 
 
 @lru_cache(maxsize=65536)
 def _is_name(key: str, texts: tuple[str, ...]) -> bool:
-    groups = [re.sub(r"\^+$", "", plain(text)) for text in texts]
-    wanted = plain(key)
+    groups = [re.sub(r"\^+$", "", trimmed(text)) for text in texts]
+    wanted = trimmed(key)
     for group in groups:
         if expression(re.sub(r"\^+$", "", wanted)).fullmatch(group):
             return True
