@@ -57,18 +57,21 @@ def _settle_all(
 
 def _settle_some(archive: Archive, studies: list[str], catalog: Catalog | None, *, keep: bool) -> Summarised:
     done = summarise(archive, studies)
-    if done.marks:
-        archive.mark_index(done.marks)
-    archive.store.sync()
+    told = []
     for study, mark in done.marks.items():
-        seen = done.seen[study]
         # The catalog first: a reader finds in it, or in the journal, whatever was acknowledged. It is left as
         # it is where the journal goes on: it may hold more than the summaries then.
-        is_current = partial(_may_be_told, archive, study, mark, seen)
+        is_current = partial(_may_be_told, archive, study, mark, done.seen[study])
         if not keep and (catalog is None or take_over(archive, catalog, study, is_current)):
-            archive.clear_pending(study, mark, seen)
+            told.append(study)
         elif keep or is_current():
             done.untold.add(study)
+    if done.marks:
+        # Then the index: whoever finds this note makes it from the catalog, and takes the note away.
+        archive.mark_index(done.marks)
+    archive.store.sync()
+    for study in told:
+        archive.clear_pending(study, done.marks[study], done.seen[study])
     done.seen.clear()
     return done
 

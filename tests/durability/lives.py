@@ -60,8 +60,6 @@ class Season:
     def studies(self) -> list[str]:
         return sorted({place.partition("/")[0] for place in self.ledger.promises.owed}) or ["2.25.1"]
 
-    # -- processes -------------------------------------------------------------------------------------------
-
     def serve(self, *arguments: str, reborn: bool = False) -> Program:
         """Start a server; `reborn`: one that follows up workers that die young, too."""
         given = ["--dir", str(self.root), "--port", "0", "--workers", "2", "--delete", "--min-free", "0"]
@@ -126,8 +124,6 @@ class Season:
     def _delete(self, one: Item) -> tuple[Program, list[tuple[Item, str]]]:
         self.ledger.begin(one.place, GONE)
         return self.command("delete", one.place), [(one, GONE)]
-
-    # -- a life ----------------------------------------------------------------------------------------------
 
     def live(self, longest: float = 1.6, early: float = 0.15) -> None:
         """Start everything, kill it, look at what is left, start the server again and look once more.
@@ -240,8 +236,6 @@ class Season:
         elif program.code != -signal.SIGKILL:
             text = program.said.read_text(errors="replace")[-2000:]
             self.ledger.blame(f"{program.said.name} ended with {program.code}: {text}")
-
-    # -- judging ---------------------------------------------------------------------------------------------
 
     def look_at_rest(self) -> None:
         """Read everything that is visible, before anything is repaired."""

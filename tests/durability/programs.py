@@ -77,6 +77,8 @@ class Program:
     def kill(self) -> bool:
         """SIGKILL for it and all that it has started; whether the program itself was still alive."""
         alive = self.poll() is None
+        if alive:
+            os.kill(self.pid, signal.SIGKILL)  # it may have no session of its own yet
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()

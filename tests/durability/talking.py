@@ -8,6 +8,7 @@ import http.client
 import json
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,12 +38,15 @@ class Ledger:
     """The content of each place when there was last no doubt about it."""
     touched: set[str] = field(default_factory=set)
     """Places about which something was said since the last look."""
+    begun: Counter[str] = field(default_factory=Counter)
+    """How often something was begun at each place."""
     wrong: list[str] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def begin(self, place: str, content: str) -> None:
         with self.lock:
             self.touched.add(place)
+            self.begun[place] += 1
             self.promises.begin(place, content)
 
     def keep(self, place: str, content: str) -> None:
@@ -180,7 +184,7 @@ class Client:
 
     def look(self, place: str) -> None:
         """Read all of an instance, and blame what is not whole."""
-        before = self.ledger.may(place)
+        before, begun = self.ledger.may(place), self.ledger.begun[place]
         content = self.content(place)
         path = _path(place.split("/"))
         seen = [("metadata", *self.ask("GET", f"{path}/metadata"))]
@@ -189,13 +193,15 @@ class Client:
             if "7FE00010" in found:
                 seen.append(("frame", *self.ask("GET", f"{path}/frames/1")))
         after = self.ledger.may(place)
+        if self.ledger.begun[place] != begun:
+            return  # it may have been gone, and back
         if content is None or content == GONE:
             if GONE not in before | after:
                 self.ledger.blame(f"missing for a reader: {place}")
         elif content not in before | after:
             self.ledger.blame(f"not promised to a reader: {place}: {content}")
         for what, status, answer in seen:
-            if status in _GONE and GONE in before | after | self.ledger.may(place):
+            if status in _GONE and GONE in before | after:
                 continue
             if status != 200 or not answer:
                 self.ledger.blame(f"broken for a reader: {what} of {place}: {status} {answer[:200]!r}")

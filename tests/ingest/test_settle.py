@@ -1,9 +1,8 @@
 """Settling does without what is derived."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
-from types import MappingProxyType
 
 from staticwado import layout
 from staticwado.archive import Archive
@@ -14,11 +13,9 @@ from staticwado.ingest.catalogue import rebuild
 from staticwado.ingest.intake import Intake
 from staticwado.ingest.live import Live
 from staticwado.ingest.outcome import Reason
-from staticwado.ingest.settle import index, settle
+from staticwado.ingest.settle import index, settle, settle_index
 from staticwado.ingest.source import BytesSource
 from staticwado.search.engine import Engine
-from staticwado.store.journal import Mark
-from staticwado.store.local import Stat
 from tests import factories
 from tests.ingest.conftest import Convert, outcomes, put
 
@@ -54,22 +51,33 @@ def test_an_instance_is_refused_in_another_series_from_the_first_run_on(
 
 
 class _Busy(Archive):
-    """An archive into which somebody stores while it is asked whether summaries hold everything."""
+    """An archive in which others do something at certain moments, the last of a list first."""
 
-    store_now: Callable[[], object] | None = None
+    before_merging: list[Callable[[], object]]
+    """When somebody is about to tell the catalog of a study."""
+    index_owed: list[Callable[[], object]]
+    """When the index of all studies has just become owed."""
 
-    def is_summarised(
-        self, study: str, mark: Mark, seen: Mapping[tuple[str, str], Stat] = MappingProxyType({})
-    ) -> bool:
-        act, self.store_now = self.store_now, None
-        if act is not None:
-            act()
-        return super().is_summarised(study, mark, seen)
+    @classmethod
+    def at(cls, root: Path) -> "_Busy":
+        archive = cls(str(root), create=True)
+        archive.before_merging, archive.index_owed = [], []
+        archive.create_marker()
+        return archive
+
+    def bucket_lock(self, kind: str, study: str) -> str:
+        if kind == "merge" and self.before_merging:
+            self.before_merging.pop()()
+        return super().bucket_lock(kind, study)
+
+    def mark_index(self, studies: Iterable[str]) -> None:
+        super().mark_index(studies)
+        if self.index_owed:
+            self.index_owed.pop()()
 
 
 def test_what_was_stored_before_a_search_is_found_while_others_store_and_delete(root: Path) -> None:
-    archive = _Busy(str(root), create=True)
-    archive.create_marker()
+    archive = _Busy.at(root)
     study, uid = factories.uid("study", 0), factories.uid("instance", 0, 0, 2)
     first, second, third = (BytesSource(str(one), data) for one, data in enumerate(factories.series_of(3)))
     with closing(Catalog(archive.store.path(layout.CATALOG))) as catalog:
@@ -79,10 +87,27 @@ def test_what_was_stored_before_a_search_is_found_while_others_store_and_delete(
         settle(archive, catalog=catalog)
         archive.mark_pending(study)  # as a deletion does: all of the study must be looked at
         intake.take([second])
-        archive.store_now = lambda: intake.take([third])
+        archive.before_merging += [lambda: intake.take([third]), lambda: None]  # the second time, to tell it
         live = Live(archive, catalog)
         query = parse_query(Resource(View.INSTANCES, study), [("SOPInstanceUID", uid)])
         assert len(Engine(archive, catalog=catalog, live=live).search(query).found) == 1
-        assert archive.store_now is None
+        assert archive.before_merging == []
         intake.close()
     assert archive.pending() == [study]
+
+
+def test_an_index_that_another_makes_meanwhile_lacks_nothing(root: Path) -> None:
+    archive = _Busy.at(root)
+    first, second = (BytesSource(str(one), data) for one, data in enumerate(factories.series_of(2)))
+    with closing(Catalog(archive.store.path(layout.CATALOG))) as catalog:
+        rebuild(archive, catalog)
+        intake = Intake(archive, catalog=catalog)
+        intake.take([first])
+        settle(archive, catalog=catalog)
+        intake.take([second])
+        archive.index_owed.append(lambda: settle_index(Archive(str(root)), catalog))
+        settle(archive, catalog=catalog)
+        intake.close()
+    assert archive.index_owed == []
+    [entry] = archive.read_json(Resource(View.STUDIES))
+    assert entry["00201208"]["Value"] == [2]
