@@ -175,18 +175,19 @@ class Live:
             if state is not None and state.generation == generation and state.position == position:
                 self._merged.move_to_end(study)
                 return state
-        base = row_of(self._archive, study)
-        known = {(one.uid, uid) for one in (base.series if base is not None else ()) for uid in one.instances}
         if position is not None and position[0].startswith(f"{generation}:"):
-            known.update((one.series, one.uid) for one in catalog.fresh(study))
-            state = _Merged(generation, position, catalog.study(study), known, position[1])
+            # What the rows count is what the catalog knows: the index files may hold more by now.
+            row = catalog.study(study, instances=True)
+            known = {*_places(row), *((one.series, one.uid) for one in catalog.fresh(study))}
+            state = _Merged(generation, position, _without_instances(row), known, position[1])
         else:
+            base = row_of(self._archive, study)
             if base is not None:
                 base = _counted(base)
                 catalog.replace([base])
             elif position is not None:
                 catalog.remove([study])
-            state = _Merged(generation, None, base, known)
+            state = _Merged(generation, None, _without_instances(base), {*_places(base)})
         with self._lock:
             self._merged[study] = state
             while len(self._merged) > _STUDIES_IN_MEMORY:
@@ -278,6 +279,20 @@ class Live:
                 yield separator + layout.rebase(text, place, to_study=resource.series is None)
                 separator = b","
         yield b"]" if separator == b"," else EMPTY
+
+
+def _places(row: StudyRow | None) -> Iterator[Place]:
+    """The instances that a row lists."""
+    for one in row.series if row is not None else ():
+        for uid in one.instances:
+            yield one.uid, uid
+
+
+def _without_instances(row: StudyRow | None) -> StudyRow | None:
+    """A row to go on from: the catalog has its instances already."""
+    if row is None:
+        return None
+    return replace(row, series=tuple(replace(one, instances=()) for one in row.series))
 
 
 def _counted(row: StudyRow) -> StudyRow:

@@ -518,7 +518,7 @@ def _own(path: str) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o666)
         try:
             _lock(descriptor)
-            if os.path.exists(path) and os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+            if _is_at(descriptor, path):
                 return descriptor  # nobody took it for abandoned before it was locked
         except BaseException:
             os.close(descriptor)
@@ -553,6 +553,14 @@ def _write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview
 def _lock(descriptor: int, *, shared: bool = False) -> None:
     if sys.platform != "win32":
         fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Whether the open file is the one that is at `path`."""
+    try:
+        return os.stat(path).st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _share(descriptor: int, path: str) -> None:

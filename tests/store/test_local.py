@@ -4,6 +4,7 @@ import errno
 import multiprocessing
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,3 +217,19 @@ def test_a_reader_shares_a_lock_only_where_it_is(store: LocalStore) -> None:
     other.join()
     assert held
     assert order == ["shared", "alone"]
+
+
+def test_many_that_wait_to_have_a_lock_alone_all_get_it(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    got: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(400):
+            with store.lock("locks/one"):
+                got.append(number)
+
+    with ThreadPoolExecutor(12) as threads:
+        for done in [threads.submit(work, number) for number in range(12)]:
+            done.result()
+    assert len(got) == 12 * 400
+    assert sorted(path.name for path in (tmp_path / "locks").iterdir()) == ["one"]
