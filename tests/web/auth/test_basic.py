@@ -159,7 +159,7 @@ def test_a_token_that_does_not_change_is_for_a_program(guarded: StartGuarded) ->
         TokenOptions("one", static("4567"), (Right.READ,), (STUDY,)),
     )
     client = guarded(AuthOptions(tokens=tokens))
-    assert len(client.get("studies", Authorization="Bearer 0123").json) == 2
+    assert len(client.get("studies", Authorization="Bearer 0123").json) > 1
     assert len(client.get("studies", Authorization="Bearer 4567").json) == 1
     for token in ("0124", "", static("0123"), "0123 ", "0123,4567"):
         reply = client.get("studies", Authorization=f"Bearer {token}x" if token else "Bearer")
